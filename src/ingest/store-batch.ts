@@ -5,6 +5,7 @@ import type { EventId } from '../events/registry-event.js'
 import type { UnreadableEvent } from '../events/reported-item.js'
 import { closeSmallDeleted } from '../inventory/record/close-deleted.js'
 import { propagateKnownBlobs } from '../inventory/record/propagate-blobs.js'
+import { countUndecided } from '../inventory/record/count-undecided.js'
 import { isLarge } from '../inventory/record/manifest-entries.js'
 import type { ShownManifest, Observations } from '../inventory/record/observations.js'
 import { storeRenames } from '../inventory/record/store-renames.js'
@@ -53,14 +54,18 @@ export const storeBatch = async (
       batch,
     )
     // If this transaction fails, the registry sends the events again, and the inventory processes them as new ones.
-    if (unpropagated.described.length + unpropagated.shown.length > 0) {
+    if (unpropagated.described.length + unpropagated.shown.length + observations.undecided.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
+      await database.transaction(async (tx) => {
+        await countUndecided(tx, observations.undecided)
+        await propagateKnownBlobs(tx, unpropagated)
+      }, preparedAt)
     }
     return repeated
   }
   return database.transaction(async (tx) => {
     const { repeated, unpropagated } = await record(tx.run, batch)
+    await countUndecided(tx, observations.undecided)
     await propagateKnownBlobs(tx, unpropagated)
     await Promise.all([
       sketches.add(additions.list(), tx),

@@ -52,6 +52,7 @@ import { seenAt } from './migrations/0056-seen-at.js'
 import { longSummaryValues } from './migrations/0057-long-summary-values.js'
 import { unusedNumbers } from './migrations/0058-unused-numbers.js'
 import { unresolvedIndexes } from './migrations/0059-unresolved-indexes.js'
+import { undecidedRequests } from './migrations/0060-undecided-requests.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -104,6 +105,7 @@ export const MIGRATIONS = {
   '0057-long-summary-values': longSummaryValues,
   '0058-unused-numbers': unusedNumbers,
   '0059-unresolved-indexes': unresolvedIndexes,
+  '0060-undecided-requests': undecidedRequests,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

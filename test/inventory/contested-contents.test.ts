@@ -140,9 +140,12 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
       expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
     })
 
-    test('the list of an index without its media type, which would be stored as the blobs of an image', async () => {
+    test('the list of an index without its media type contradicts the type of an image, not that of an index', async () => {
       const references = [part('c', OCI_IMAGE)]
-      await deliver(without(index('i', { ...B, references })), index('i', { tag: 'prod', references }))
+      const untyped = without(index('i', { ...B, references }))
+      await deliver(untyped, index('i', { tag: 'prod', references }))
+      expect(await rows()).toMatchObject([{ contested: false, contents_known: true, media_type: OCI_INDEX }])
+      await deliver(manifest('i', { tag: 'prod' }))
       expect(await rows()).toEqual([{ digest: digestOf('i'), ...CONTESTED }])
     })
 
@@ -298,7 +301,7 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
       const bare = { digest: digestOf('l1') }
       await deliver(
         manifest('d', { references: [bare], size: 0 }),
-        without(manifest('d', { ...B, references: [{ ...bare, size: 100 }] })),
+        without(manifest('d', { ...B, references: [{ ...bare, mediaType: LAYER, size: 100 }] })),
         manifest('d', { references: [{ ...bare, mediaType: LAYER }] }),
       )
       const { rows: entries } = await sql`select digest, media_type, size::int from inventory.manifest_blobs`.execute(

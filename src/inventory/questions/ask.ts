@@ -65,12 +65,19 @@ export const ask = async (
     )
   }
   const located = await withRepositoryIds(db, query)
-  const { silent, unreconciled, isAll: isAllSilent, notes: silences } = await silencesIn(db, question, located, now)
+  const {
+    silent,
+    unreconciled,
+    undecided,
+    isAll: isAllSilent,
+    notes: silences,
+  } = await silencesIn(db, question, located, now)
   const wanted: QueryParameters = {
     ...located,
     now: now.toISOString(),
     ...(silent.length > 0 && { silent: JSON.stringify(silent) }),
     ...(unreconciled.length > 0 && { unreconciled: JSON.stringify(unreconciled) }),
+    ...(undecided && { undecided: JSON.stringify(undecided) }),
   }
   const { rows: items, next } = isAllSilent
     ? { rows: [], next: undefined }

@@ -24,8 +24,8 @@ export type Key = readonly (string | number)[]
 
 /**
  * The checked parameters of one query; a parameter that was not given is undefined. `repository_ids` replaces `repository`; `now`
- * is the time of the answer. The answer leaves out the registries in `silent` and the repositories that `unreconciled` describes,
- * both as JSON. `prepare` adds further parameters.
+ * is the time of the answer. The answer leaves out the registries in `silent` and the repositories that `unreconciled` and
+ * `undecided` describe, all as JSON. `prepare` adds further parameters.
  */
 export type QueryParameters = Readonly<Record<string, string | undefined>>
 /** Rows after `after`, up to and including `until`, at most `limit`. `now` is the time of the answer. */

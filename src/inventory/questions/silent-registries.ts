@@ -4,6 +4,8 @@ import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
 import { lastHeard, type Heard } from './last-heard.js'
+import type { Undecided } from '../model/undecided.js'
+import { undecidedNotes } from './undecided-requests.js'
 import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.js'
 import { longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
@@ -22,6 +24,8 @@ type Silences = {
   silent: readonly string[]
   /** Registries whose repositories are left out unless they were reconciled since. */
   unreconciled: readonly Unreconciled[]
+  /** The requests of unknown objects because of which repositories are left out, if there are such repositories. */
+  undecided?: Undecided
   /** Whether all registries of the query are left out. */
   isAll: boolean
   notes: readonly string[]
@@ -61,6 +65,8 @@ const aimOf = ({ offers }: Question, { unused_for }: QueryParameters, now: numbe
  * happened;
  * - `pushes`, for the same queries: seven days without an event. Repositories that `reconcile --apply` has stored since then are
  * not left out.
+ *
+ * Also finds repositories with an event that does not show which object it is about, see undecided-requests.ts.
  */
 export const silencesIn = async (db: Sql, question: Question, query: QueryParameters, now: Date): Promise<Silences> => {
   const aim = aimOf(question, query, now.getTime())
@@ -74,12 +80,18 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
     db,
     doubts.flatMap(({ kind, registry, gap }) => (kind === 'pushes' && gap ? [{ registry, ...affectedBy(gap) }] : [])),
   )
+  const undecided = { since: new Date(aim.usedSince ?? aim.now - USES_MS).toISOString(), isOfTags: aim.isOfPushes }
+  const undecidedIn = await undecidedNotes(db, query, undecided)
   const affected = new Set(unreconciled.map(({ registry }) => registry))
   return {
     silent: leftOut.map(({ registry }) => registry),
     unreconciled,
+    ...(undecidedIn.length > 0 && { undecided }),
     isAll: registries.length > 0 && leftOut.length === registries.length,
-    notes: notesOf(doubts.filter(({ kind, registry }) => kind !== 'pushes' || affected.has(registry))),
+    notes: [
+      ...notesOf(doubts.filter(({ kind, registry }) => kind !== 'pushes' || affected.has(registry))),
+      ...undecidedIn,
+    ],
   }
 }
 

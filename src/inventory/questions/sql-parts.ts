@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/descriptor.js'
 import { isKnownIn, registryOf } from '../model/known-in.js'
+import { mayUseAnything, type Undecided } from '../model/undecided.js'
 import { clampedSum } from '../../storage/sql/clamped-sum.js'
 import type { QueryParameters, Key, Page } from './question.js'
 
@@ -12,7 +13,10 @@ type Part = RawBuilder<unknown>
  * a large repository well only if it knows which one it is. A registry has many repositories, so rows are read in order until
  * the page is full.
  */
-export const isSelected = (repositoryId: Part, { silent, unreconciled, ...query }: QueryParameters): Part => {
+export const isSelected = (
+  repositoryId: Part,
+  { silent, unreconciled, undecided, ...query }: QueryParameters,
+): Part => {
   const conditions = [matchesQuery(repositoryId, query)]
   if (silent !== undefined)
     conditions.push(sql`not exists (
@@ -22,6 +26,11 @@ export const isSelected = (repositoryId: Part, { silent, unreconciled, ...query 
     conditions.push(sql`not exists (
         select from inventory.repositories affected join ${unreconciledIn(JSON.parse(unreconciled) as Unreconciled[])} on ${IS_UNRECONCILED}
         where affected.id = ${repositoryId}
+      )`)
+  if (undecided !== undefined)
+    conditions.push(sql`not exists (
+        select from inventory.repositories x
+        where x.id = ${repositoryId} and ${mayUseAnything(sql`x`, JSON.parse(undecided) as Undecided)}
       )`)
   return sql.join(conditions, sql` and `)
 }

@@ -127,6 +127,7 @@ const observationsOf = (
     renames: [],
     lookups: [],
     pushes: [],
+    undecided: [],
     received: at,
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isCovered: false })),

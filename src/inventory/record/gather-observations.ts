@@ -15,6 +15,7 @@ import type {
   SeenRename,
   SeenRepository,
   SeenTag,
+  UndecidedUse,
   ShownManifest,
   Observations,
   Times,
@@ -49,6 +50,7 @@ export const gatherObservations = (
   const renames = new Map<EventId, SeenRename>()
   const lookups = new Map<EventId, SeenLookup>()
   const pushes: SeenPush[] = []
+  const undecided = new Map<string, UndecidedUse>()
   const described = new Set<string>()
   const shown = new Map<string, ShownThere>()
 
@@ -149,14 +151,33 @@ export const gatherObservations = (
     if (event.size !== undefined) blob.size = Math.max(blob.size ?? 0, event.size)
   }
 
+  /** An event that does not show which manifest or blob it is about. A tag that it names is used, whatever it points to. */
+  const addUndecided = (event: RegistryEvent, what: 'pushed' | 'pulled' | 'checked'): void => {
+    const { at, tag, digest } = event
+    if (what === 'pushed' && tag === undefined) return
+    const seen = repositoryOf(event)
+    const { number, registry, name } = seen
+    if (what !== 'pushed') seen.undecided = latest(seen.undecided, at)
+    if (tag !== undefined) {
+      const named = tagIn(number, tag)
+      setTime(named, what, at)
+      named.undecided = latest(named.undecided, at)
+    }
+    if (what === 'pushed' || digest === undefined) return
+    const use = entry(undecided, `${number} ${digest}`, () => ({ registry, name, digest }))
+    use[what] = latest(use[what], at)
+  }
+
   for (const event of events) {
-    const { action, digest, object } = event
+    const { action, method, digest, object } = event
     if (action === 'delete') addDelete(event)
     else if (action === 'rename') addRename(event)
     else if (digest !== undefined && object !== undefined) {
       const what = observationKindOf(event)
       if (object === 'manifest') addManifest(event, digest, what)
       else addBlob(event, digest, what)
+    } else if (action === 'push' || action === 'pull') {
+      addUndecided(event, action === 'push' ? 'pushed' : method === 'HEAD' ? 'checked' : 'pulled')
     }
   }
   // The blobs of a manifest are in the repository that showed the manifest.
@@ -196,6 +217,7 @@ export const gatherObservations = (
     renames: [...renames.values()],
     lookups: [...lookups.values()],
     pushes,
+    undecided: [...undecided.values()],
     received: microsOf(now()),
     described: [...manifests.values()].filter(({ digest }) => described.has(digest)),
     shown: [...shown.values()].map((one) => one.shown),

@@ -1,9 +1,9 @@
-import { isManifest, manifestKindOf, type Descriptor } from '../../events/descriptor.js'
+import { manifestKindOf, type Descriptor } from '../../events/descriptor.js'
 import type { RegistryEvent } from '../../events/registry-event.js'
 
 /** What events state about the content of a digest; a missing field is unknown. */
 export type ManifestStatement = {
-  /** The kind of a stored list without a type, of which the entries may not have been read. */
+  /** The kind of a stored list without a known type, of which the entries may not have been read. */
   kind?: 'image' | 'index'
   mediaType?: string
   /** Bytes of the manifest; 0 means unknown, since no manifest is empty. */
@@ -13,18 +13,21 @@ export type ManifestStatement = {
 }
 
 /**
- * What an event states about its manifest. A media type that no manifest has is unknown. A list of unknown kind is unknown, too: taken
- * for the list of an image, it would hide the manifests of an index.
+ * What an event states about its manifest. A list of unknown kind is unknown: taken for the list of an image, it would hide the
+ * manifests of an index. So is a media type that shows no kind, unless the list does.
  */
 export const statementOf = ({
   mediaType,
   size,
   references,
-}: Pick<RegistryEvent, 'mediaType' | 'size' | 'references'>): ManifestStatement => ({
-  ...(mediaType !== undefined && isManifest(mediaType) && { mediaType }),
-  ...(size !== undefined && { size }),
-  ...(references && manifestKindOf(mediaType, references) !== undefined && { contents: references }),
-})
+}: Pick<RegistryEvent, 'mediaType' | 'size' | 'references'>): ManifestStatement => {
+  const isKnown = manifestKindOf(mediaType, references) !== undefined
+  return {
+    ...(isKnown && mediaType !== undefined && { mediaType }),
+    ...(size !== undefined && { size }),
+    ...(isKnown && references && { contents: references }),
+  }
+}
 
 /**
  * Joins two statements about one digest, in either order. A digest has one content, so if two statements differ in kind (image

@@ -34,7 +34,7 @@ export const BLOB: KeyedTable = {
 export const TAG: KeyedTable = {
   table: 'tags',
   key: 'name',
-  newest: ['pointed_at', 'pushed_at', 'pulled_at', 'checked_at', 'asked_at', 'deleted_at'],
+  newest: ['pointed_at', 'pushed_at', 'pulled_at', 'checked_at', 'asked_at', 'undecided_at', 'deleted_at'],
   others: {
     ...FIRST_SEEN,
     digest: `case when o.pointed_at is null or (excluded.pointed_at, excluded.digest) > (o.pointed_at, o.digest)

@@ -110,15 +110,16 @@ const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<I
   // A rename shows the new path, and leaves objects that were deleted there before; an alias is the same repository. If a
   // rename merges two repositories, the result counts as reconciled if both were.
   const { rows: targets } = await sql<{ id: number }>`
-    insert into inventory.repositories as r (id, registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at)
-      overriding system value
+    insert into inventory.repositories as r
+      (id, registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at, undecided_at) overriding system value
     select ${sql.raw(repositoryId(String(known ?? null)))}, ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at),
-      case when ${at} is null then deleted_at end, reconciled_at
+      case when ${at} is null then deleted_at end, reconciled_at, undecided_at
     from inventory.repositories where id = ${source}
     on conflict (registry, name) do update
       set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
           last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
           deleted_at = greatest(r.deleted_at, excluded.deleted_at),
+          undecided_at = greatest(r.undecided_at, excluded.undecided_at),
           ended_at = case when ${at} is null then null else r.ended_at end,
           reconciled_at = case
             when ${at} is null then greatest(r.reconciled_at, excluded.reconciled_at)

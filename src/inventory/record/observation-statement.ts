@@ -1,4 +1,4 @@
-import { INDEXES } from '../../events/descriptor.js'
+import { INDEXES, MANIFESTS as MANIFEST_TYPES } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { FilledPart, StatementPart } from '../../storage/sql/statement-parts.js'
 import { hasList } from '../model/known-in.js'
@@ -22,10 +22,11 @@ const REPOSITORIES: StatementPart = {
   requires: [],
   text: (p) => `
     seen_repositories as (
-      insert into inventory.repositories as r (id, registry, name, first_seen_at, last_seen_at, deleted_at) overriding system value
+      insert into inventory.repositories as r
+        (id, registry, name, first_seen_at, last_seen_at, deleted_at, undecided_at) overriding system value
       select ${repositoryId('known.id')}, seen.*
-      from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[])
-        as seen (registry, name, first_seen_at, last_seen_at, deleted_at)
+      from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
+        ${p(6)}::timestamptz[]) as seen (registry, name, first_seen_at, last_seen_at, deleted_at, undecided_at)
         left join lateral (
           select id from inventory.repositories where registry = seen.registry and name = seen.name offset 0
         ) known on true
@@ -33,7 +34,8 @@ const REPOSITORIES: StatementPart = {
       on conflict (registry, name) do update
         set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
             last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
-            deleted_at = greatest(r.deleted_at, excluded.deleted_at)
+            deleted_at = greatest(r.deleted_at, excluded.deleted_at),
+            undecided_at = greatest(r.undecided_at, excluded.undecided_at)
       returning id, registry, name, deleted_at
     ), batch_repositories as (
       select number, id, deleted_at
@@ -50,16 +52,18 @@ const fillRepositories = ({ repositories: rows }: Observations): FilledPart => (
     rows.map(({ first }) => time(first)),
     rows.map(({ last }) => time(last)),
     rows.map(({ deleted }) => time(deleted)),
+    rows.map(({ undecided }) => time(undecided)),
   ],
 })
 
+const oneOf = (types: ReadonlySet<string>): string => `(${[...types].map((type) => `'${type}'`).join(', ')})`
+
 /** Whether a row has the media type of an index; null without a type. */
-const isIndexRow = (row: string): string =>
-  `${row}.media_type in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
+const isIndexRow = (row: string): string => `${row}.media_type in ${oneOf(INDEXES)}`
 
 /**
  * Inserts new manifests. For existing ones, only the type and the size are completed here: `settleContents` compares statements
- * that contradict the row, and stores the contents. It also completes a row without a type that has a list, because only the entries
+ * that contradict the row, and stores the contents. It also completes a row whose type is not known but whose list is, because only the entries
  * show the kind of such a list (manifestKindOf), and this statement does not see entries that another transaction stores. As in renames, repositories are locked before manifests:
  * `batch_repositories` is read first.
  */
@@ -82,7 +86,9 @@ const MANIFESTS: StatementPart = {
             typed_by = case when m.media_type is distinct from greatest(m.media_type, excluded.media_type) then '{}' else m.typed_by end
         where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
             or m.size is distinct from greatest(m.size, excluded.size))
-          and not m.contested and not m.subject_known and (m.media_type is not null or not ${hasList('m')})
+          and not m.contested and not m.subject_known
+          and case when m.media_type is null then not ${hasList('m')} else m.media_type in ${oneOf(MANIFEST_TYPES)} end
+          and (excluded.media_type in ${oneOf(MANIFEST_TYPES)}) is not false
           and (${isIndexRow('m')} = ${isIndexRow('excluded')}) is not false
           and (nullif(m.size, 0) = nullif(excluded.size, 0)) is not false
       returning digest, xmax = 0 as is_new
@@ -183,12 +189,13 @@ const TAGS: StatementPart = {
   text: (p) => `
     seen_tags as (
       insert into inventory.tags as o
-        (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
-      select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at,
+        (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, undecided_at, first_seen_at, deleted_at)
+      select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, undecided_at, first_seen_at,
         greatest(seen.deleted_at, batch_repositories.deleted_at)
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
-        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[], ${p(10)}::timestamptz[])
-        as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[], ${p(10)}::timestamptz[],
+        ${p(11)}::timestamptz[])
+        as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, undecided_at, first_seen_at, deleted_at)
       join batch_repositories using (number)
       order by id, name
       ${mergeOnConflict(TAG)}
@@ -204,6 +211,7 @@ const fillTags = ({ tags: rows }: Observations): FilledPart => ({
     rows.map(({ pointed }) => time(pointed)),
     ...times(rows, ['pushed', 'pulled', 'checked']),
     rows.map(({ asked }) => time(asked)),
+    rows.map(({ undecided }) => time(undecided)),
     ...times(rows, ['first', 'deleted']),
   ],
 })

@@ -23,6 +23,8 @@ export type SeenRepository = {
   first: Micros
   last: Micros
   deleted?: Micros
+  /** The newest pull or check of which the event does not show the manifest or blob. */
+  undecided?: Micros
 }
 export type SeenObject = Times & {
   repository: number
@@ -33,7 +35,17 @@ export type SeenObject = Times & {
   /** Of a blob: a manifest that exists has it. */
   implied?: boolean
 }
-export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros; asked?: Micros }
+export type SeenTag = Times & {
+  repository: number
+  name: string
+  digest?: string
+  pointed?: Micros
+  asked?: Micros
+  /** The newest request by the name of the tag of which the event has no digest. */
+  undecided?: Micros
+}
+/** Pulls and checks of a digest that may be a manifest or a blob. */
+export type UndecidedUse = Pick<Times, 'pulled' | 'checked'> & { registry: string; name: string; digest: string }
 export type SeenManifest = ManifestStatement & {
   digest: string
   /**
@@ -98,6 +110,7 @@ export type Observations = {
   renames: SeenRename[]
   lookups: SeenLookup[]
   pushes: SeenPush[]
+  undecided: UndecidedUse[]
   /** When the events arrived. */
   received: Micros
   /** Manifests about which an event states something that this process has not stored yet. */

@@ -1,5 +1,5 @@
 import type { Digest } from '../../events/reference.js'
-import type { Descriptor } from '../../events/descriptor.js'
+import { isManifest, type Descriptor } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { hasList } from '../model/known-in.js'
@@ -211,7 +211,7 @@ const storedStatements = (rows: readonly Row[]): Map<string, Stored> => {
         ...(type !== null && { mediaType: type }),
         ...(bytes !== null && { size: Number(bytes) }),
         ...(listed && { contents }),
-        ...(type === null && listed && { kind: row.is_index ? 'index' : 'image' }),
+        ...(listed && !(type !== null && isManifest(type)) && { kind: row.is_index ? 'index' : 'image' }),
         statedBy: row.stated_by,
         completedBy: row.completed_by,
         typedBy: row.typed_by,
