@@ -62,10 +62,10 @@ const oneOf = (types: ReadonlySet<string>): string => `(${[...types].map((type) 
 const isIndexRow = (row: string): string => `${row}.media_type in ${oneOf(INDEXES)}`
 
 /**
- * Inserts new manifests. For existing ones, only the type and the size are completed here: `settleContents` compares statements
- * that contradict the row, and stores the contents. It also completes a row whose type is not known but whose list is, because only the entries
- * show the kind of such a list (manifestKindOf), and this statement does not see entries that another transaction stores. As in renames, repositories are locked before manifests:
- * `batch_repositories` is read first.
+ * Inserts new manifests. For existing ones, only the type and the size are completed here: `settleContents` compares statements that
+ * contradict the row, and stores the contents. It also completes a row with a list and without a known type: only the entries show the
+ * kind of such a list (manifestKindOf), and this statement does not see entries that another transaction stores. As in renames,
+ * repositories are locked before manifests: `batch_repositories` is read first.
  */
 const MANIFESTS: StatementPart = {
   name: 'manifests',
