@@ -47,7 +47,9 @@ export const unique = async ({ events, start, end, monthly, json }: UniqueOption
   printLine(String(found.value))
   printLine(
     found.keys.length === 0
-      ? `no complete ${monthly ? 'month' : 'week'} lies between these days`
+      ? monthly
+        ? 'no complete month lies between these days'
+        : 'no complete week lies between --start and the week of --end, which does not count'
       : `unique users (estimated, standard error 0.81 %) from ${found.keys.join(', ')}`,
   )
 }

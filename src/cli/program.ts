@@ -130,8 +130,8 @@ const createProgram = ({ env, stdout, stderr }: CommandContext): Command => {
     .addHelpText(
       'after',
       examples(
-        'tallyman counters unique --events i_container_registry_push_tag_user --start 2026-10-26 --end 2026-11-23',
-        'tallyman counters unique --events i_container_registry_push_tag_user,i_container_registry_delete_tag_user --start 2026-10-01 --end 2026-10-31 --monthly',
+        'tallyman counters unique --events i_container_registry_push_tag_actor --start 2026-10-26 --end 2026-11-23',
+        'tallyman counters unique --events i_container_registry_push_tag_actor,i_container_registry_delete_tag_actor --start 2026-10-01 --end 2026-10-31 --monthly',
       ),
     )
     .action(async (options: { events: string; start: string; end: string; monthly?: boolean; json?: boolean }) =>

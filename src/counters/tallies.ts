@@ -53,7 +53,7 @@ export const TALLIES: StatementPart = {
 }
 
 /**
- * The part with the rows of arrivals. Rows are locked in the order of their keys, so that processes that write side by side cannot deadlock.
+ * The part with the rows of arrivals. Rows are locked in the order of their keys, so that concurrent processes do not deadlock.
  * @param arrivals must not contain an id twice
  */
 export const fillTallies = (arrivals: readonly Arrival[]): FilledPart => {

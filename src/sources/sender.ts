@@ -30,7 +30,15 @@ export type Sender = {
    * Reads each item of the body. A pure function: the time is a parameter.
    * @throws NotADelivery if the body is not a delivery; TooManyValues if it has too many values for its size. Both refuse the
    * whole delivery, and the sender will retry it. An unreadable item becomes an `UnreadableEvent` instead, and does not affect
-   * other items
+   * other items.
+   *
+   * Nothing after `read` checks items again. So in each event and request:
+   * - `at` is since 1970, and at most a day after `now`;
+   * - `repository`, `tag` and `digest` pass the checks of `events/reference.ts`, and `method` is in upper case;
+   * - `host` is in lower case, passes `isHost`, and is not UNKNOWN_REGISTRY; an address is an IP address without port and zone;
+   * - all texts are bounded and storable (`exactText` and `freeText` of `events/side-fields.ts`): a name has at most 2,048 bytes, a user
+   *   agent 512 characters.
+   * A field beside these that is unreadable is left out, and named in `unreadableFields`.
    */
   read: (delivery: Delivery) => readonly ReportedItem[] | Promise<readonly ReportedItem[]>
 }

@@ -5,7 +5,10 @@ import type { Sql } from '../../storage/sql/database.js'
 export type Erasure = {
   origin?: string | undefined
   repository?: string | undefined
-  /** All names under which pulls of the registry may be recorded, because rows under an alias are moved later; all registries if undefined. */
+  /**
+   * All names under which pulls of the registry may be recorded, because rows under an alias are moved later; undefined for all
+   * registries.
+   */
   registries?: readonly string[] | undefined
 }
 

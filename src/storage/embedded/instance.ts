@@ -28,7 +28,10 @@ const ANSWERED_BY_READY: ReadonlySet<number | undefined> = new Set(['Q', 'S'].ma
 /** The lines of PostgreSQL's log that contain the reason why an instance ended. */
 const REASON = /^(?:\S+ \S+ \S+ \[\d+\] )?(?:PANIC|FATAL): +(.*)/
 
-/** PostgreSQL's message (SQLSTATE 58P02) for a file or directory that it cannot create; the path begins at the directory of the database. */
+/**
+ * PostgreSQL's message (SQLSTATE 58P02) for a file or directory that it cannot create. The path begins at the directory of the
+ * database.
+ */
 const EXISTS = /^could not create (?:file|directory) "([^"]+)": File exists$/
 
 /**
