@@ -27,8 +27,11 @@ export type Batches<Item, Answer> = {
 }
 
 type Settings<Item, Answer> = {
-  /** Writes a batch and returns an answer for each item; throws if nothing of the batch was written. */
-  write: (items: Item[]) => Promise<Answer[]>
+  /**
+   * Writes a batch and returns an answer for each item; throws if nothing of the batch was written. An error in place of an answer
+   * rejects the arrival of its item, and no other one.
+   */
+  write: (items: Item[]) => Promise<(Answer | Error)[]>
   /** The weight of an item: how much work it is, at least 1. By default each item has the weight 1. */
   weightOf?: (item: Item) => number
   /**
@@ -64,6 +67,7 @@ const UNNAMED_SUBMITTER: Submitter = { holder: '', registry: '' }
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
   const waiting = createTurnsOfSubmitters<Waiting<Item, Answer>>()
+  const isAnswer = (answer: Answer | Error): answer is Answer => !(answer instanceof Error)
   /** The total weight of the parts of large arrivals that have not been queued yet. */
   const behind = createSubmitterWeights()
   let writing = false
@@ -74,7 +78,11 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     try {
       const answers = await write(batch.flatMap(({ items }) => items))
       let from = 0
-      for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
+      for (const { items, resolve, reject } of batch) {
+        const ofArrival = answers.slice(from, (from += items.length))
+        if (ofArrival.every(isAnswer)) resolve(ofArrival)
+        else reject(ofArrival.find((answer) => !isAnswer(answer)))
+      }
     } catch (error) {
       // Queued items would fail in the same way, so they are rejected, too, unless this batch alone took too long.
       const failed = isCancelled(error) ? batch : [...batch, ...waiting.takeAll()]

@@ -3,7 +3,7 @@ import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
 import { createNewestTime, type NewestTime } from '../inventory/model/newest-time.js'
 import { createRecentlyStored } from '../inventory/record/recently-stored.js'
 import { createArrivals, createStateTimes, type Arrival } from '../inventory/record/state-times.js'
-import { isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
+import { isContentError, isStateError, type Database, type PreparedAt } from '../storage/sql/database.js'
 import { retryConflicts } from '../storage/sql/retry-conflicts.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import { createPause } from '../runtime/yield.js'
@@ -73,15 +73,18 @@ export const createIngest = (deps: IngestDeps): Ingest => {
 
   /**
    * If the content of an item makes a batch fail, the batch is split until the item is alone. Then that item is set aside. If it
-   * was set aside already, its excerpt is left out: otherwise the registry would send the whole notification again for ever.
+   * was set aside already, its excerpt is left out: otherwise the registry would send the whole notification again for ever. If the
+   * state of the database prevents an item, only its arrival fails.
    */
-  const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
+  const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<(ItemOutcome | Error)[]> => {
     try {
       return await retryConflicts(async () => recordBatch(batchDeps, items, recorded))
     } catch (error) {
       const [item] = items
-      if (!isContentError(error) || !item) throw error
+      const isState = isStateError(error)
+      if (!item || !(isState || isContentError(error))) throw error
       if (items.length === 1) {
+        if (isState) return [error]
         if (item.unreadable?.excerpt === NO_EXCERPT) throw error
         return recordOrSplit([unreadableItem(setAside(item, error), now())], recorded)
       }

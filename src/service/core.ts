@@ -21,6 +21,7 @@ import { createRegistryNames, type RegistryNames } from '../registries/registry-
 import { fingerprintOf, loadSecrets, removeMade, USERS_KEY_FILE, type Secrets } from '../config/secrets.js'
 import { bindSketches, checkSketches } from '../schema/bound-sketches.js'
 import { installationIn, type Installation } from '../schema/installation.js'
+import { raiseSequences } from '../schema/raise-sequences.js'
 import { createKeyClaim, OtherUsersKey } from '../schema/users-key.js'
 import { version } from '../home.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
@@ -106,8 +107,10 @@ export const createCore = async (
       if (error instanceof OtherUsersKey) removeMade(config.data_dir, secrets)
       throw error
     })
-    if (isService) await bindSketches(stores, installation.uuid, now())
-    else await checkUnlessAway(stores, installation)
+    if (isService) {
+      await raiseSequences(stores.database.sql)
+      await bindSketches(stores, installation.uuid, now())
+    } else await checkUnlessAway(stores, installation)
     const host = config.hostname ?? hostname()
     const stopping = new AbortController()
     const giveUpPings = (): void => {

@@ -76,6 +76,7 @@ export const createLogOutput = ({ writeSome, report, now }: LogOutputDeps): LogO
   const add = (text: string, reported = 0): void => {
     const bytes = Buffer.from(text)
     if (pendingBytes + bytes.length > MOST_PENDING_BYTES) {
+      reason ||= 'the line is too long'
       drop({ reported })
       return
     }

@@ -96,6 +96,8 @@ const isRefusalOfWrites = (error: Error): boolean =>
   sqlState(error) !== undefined && !isContentError(error) && !isConflict(error)
 
 const REASONS: Record<string, string> = {
+  '2200H': 'a sequence of the database has no numbers left (SQLSTATE 2200H)',
+  '23505': 'a key exists already (SQLSTATE 23505): a restart of the service raises sequences that are behind',
   '25006': 'PostgreSQL is read-only',
   '53100': 'the disk of the database is full',
   '53200': 'the database is out of memory or locks',

@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types'
-import { isReplyOfRedis, isWithoutRedis, reportsNoRedis } from './sketches/redis-errors.js'
+import { isReplyOfRedis, isWithoutRedis, lastNodeMessage, reportsNoRedis } from './sketches/redis-errors.js'
 import { sqlState } from './sql/database.js'
 import { isOfPostgres, isServerUnavailable, reportsNoPostgres } from './sql/postgres-errors.js'
 
@@ -64,7 +64,7 @@ const SOCKET = new Set([
  * options sets the number.
  */
 export const unavailableReason = (error: Error): string =>
-  isWithoutRedis(error) ? 'no connection could be opened' : error.message
+  isWithoutRedis(error) ? (lastNodeMessage(error) ?? 'no connection could be opened') : error.message
 
 /** The name of a store in logs. */
 export type StoreName = 'PostgreSQL' | 'Redis'

@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { raiseSequences } from '../../src/schema/raise-sequences.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent, DIGEST } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -50,15 +51,25 @@ describe.each(STORE_PAIRS)('numbers of repositories, on %s', (_, open) => {
   test.each([
     ['no numbers are left', LARGEST],
     ['a number is given again', 1_000],
-  ])('if %s, known repositories are recorded, and no event of another is answered', async (_, number) => {
+  ])('if %s, only the notification of a new repository fails', async (_, number) => {
     const { ingest } = createCounting(stores)
-    await ingest([pull(1)])
+    // More rows than a retry tries numbers.
+    await ingest(Array.from({ length: 400 }, (_, i) => pull(1_000 + i, `team/app${i}`)))
     await setLast(number)
-    expect(await ingest([pull(3)])).toEqual(['recorded'])
-    const failed: unknown = await ingest([pull(4, 'team/new')]).catch((error: unknown) => error)
-    expect(String(failed)).toMatch(/nextval: reached maximum|duplicate key/)
+    const answers = await Promise.allSettled([
+      ingest([pull(31, 'team/app1')]),
+      ...Array.from({ length: 10 }, async (_, i) => ingest([pull(40 + i, 'team/app2'), pull(60 + i, `team/new${i}`)])),
+      ingest([pull(32, 'team/app3')]),
+    ])
+    expect(answers.at(0)).toEqual({ status: 'fulfilled', value: ['recorded'] })
+    expect(answers.at(-1)).toEqual({ status: 'fulfilled', value: ['recorded'] })
+    const refused = answers.slice(1, -1)
+    for (const answer of refused) {
+      expect(String(answer.status === 'rejected' && answer.reason)).toMatch(/nextval: reached maximum|duplicate key/)
+    }
 
-    await setLast(2_000)
-    expect(await ingest([pull(4, 'team/new')])).toEqual(['recorded'])
+    if (number === LARGEST) await setLast(3_000)
+    else await raiseSequences(stores.database.sql)
+    expect(await ingest([pull(40, 'team/app2'), pull(60, 'team/new0')])).toEqual(['repeated', 'recorded'])
   })
 })

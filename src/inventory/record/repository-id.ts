@@ -1,6 +1,6 @@
 /**
- * The id of a row of inventory.repositories that a statement inserts or updates: the known one, or else the next number. A name never
- * gets another id, and an id never gets another name.
+ * The id of a row of inventory.repositories that a statement inserts or updates: the known one, or else the next number. While a
+ * row exists, it keeps its id and its name.
  * @param known the stored id, or null
  */
 export const repositoryId = (known: string): string =>

@@ -8,5 +8,9 @@ export const reportsNoRedis = ({ message }: Error): boolean => UNAVAILABLE.test(
 const NO_ANSWER: ReadonlySet<string> = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])
 export const isWithoutRedis = ({ name }: Error): boolean => NO_ANSWER.has(name)
 
+/** What such an error says of the last server that was tried, if anything. */
+export const lastNodeMessage = (error: Error): string | undefined =>
+  'lastNodeError' in error && error.lastNodeError instanceof Error ? error.lastNodeError.message : undefined
+
 /** Whether Redis answered with an error. */
 export const isReplyOfRedis = ({ name }: Error): boolean => name === 'ReplyError'

@@ -113,13 +113,19 @@ export const isReadTimeout = (error: Error): boolean =>
 /** A value that PostgreSQL does not know, such as the name of a time zone (SQLSTATE 22023). */
 export const hasInvalidParameter = (error: unknown): boolean => sqlState(error) === '22023'
 
+/** A key that another row has (SQLSTATE 23505). Another transaction may have stored the row meanwhile; then a retry sees it. */
+export const isDuplicateKey = (error: unknown): boolean => sqlState(error) === '23505'
+
 /**
- * The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54), so a retry can never succeed. Not included are errors of these
- * classes that come from the state of the database, and that a repair ends: a sequence without further numbers (2200H), and keys that
- * other rows have (23001, 23503, 23505, 23P01).
+ * The state of the database prevents the change of some rows until it is repaired: a sequence has no further numbers (SQLSTATE 2200H), or
+ * other rows conflict (23001, 23503, 23505, 23P01).
  */
+export const isStateError = (error: unknown): error is Error =>
+  /^(?:2200H|23001|23503|23505|23P01)$/.test(sqlState(error) ?? '')
+
+/** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54), so a retry can never succeed. */
 export const isContentError = (error: unknown): boolean =>
-  /^(?:21|22(?!00H)|23(?!001|503|505|P01)|54)/.test(sqlState(error) ?? '')
+  /^(?:21|22|23|54)/.test(sqlState(error) ?? '') && !isStateError(error)
 
 /** A table could not be locked: it was in use for longer than `lock_timeout`, or the role has no right to lock it. */
 export const isLockRefused = (error: unknown): boolean => ['55P03', '42501'].includes(sqlState(error) ?? '')

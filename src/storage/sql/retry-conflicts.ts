@@ -1,4 +1,4 @@
-import { isConflict } from './database.js'
+import { isConflict, isDuplicateKey } from './database.js'
 
 const CONFLICT_RETRIES = 3
 
@@ -10,7 +10,7 @@ export const retryConflicts = async <T>(work: () => Promise<T>, attempt = 0): Pr
   try {
     return await work()
   } catch (error) {
-    if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
+    if (!(isConflict(error) || isDuplicateKey(error)) || attempt >= CONFLICT_RETRIES) throw error
     return retryConflicts(work, attempt + 1)
   }
 }
