@@ -73,7 +73,7 @@ describe('whether writes work', () => {
     expect(await writes.check()).toEqual({ ok: true })
   })
 
-  test.each(['21000', '22P02', '22021', '23505', '54000', '40001', '40P01'])(
+  test.each(['21000', '22P02', '22021', '23502', '54000', '40001', '40P01'])(
     'is not known from SQLSTATE %s: the content of one notification, or a conflict',
     async (code) => {
       const { writes } = open()
@@ -83,6 +83,12 @@ describe('whether writes work', () => {
       expect(await writes.check()).toMatchObject({ ok: false })
     },
   )
+
+  test.each(['2200H', '23505'])('fail with SQLSTATE %s: the database must be repaired', async (code) => {
+    const { writes } = open()
+    writes.failed(failure(code))
+    expect(await writes.check()).toMatchObject({ ok: false, reason: expect.stringContaining(code) })
+  })
 
   test.each([
     ['READONLY You can’t write against a read only replica.', 'Redis refuses them (READONLY)'],
