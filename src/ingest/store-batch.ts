@@ -56,10 +56,9 @@ export const storeBatch = async (
     // If this transaction fails, the registry sends the events again, and the inventory processes them as new ones.
     if (unpropagated.described.length + unpropagated.shown.length + observations.undecided.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      await database.transaction(async (tx) => {
-        await countUndecided(tx, observations.undecided)
-        await propagateKnownBlobs(tx, unpropagated)
-      }, preparedAt)
+      // A transaction of its own: transactions that propagate blobs lock manifests before blobs.
+      await countUndecided(database, observations.undecided)
+      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
     }
     return repeated
   }

@@ -3,6 +3,8 @@ import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { put, stubRegistry } from '../servers/stub-registry.js'
+import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const JANUARY = '2026-01-10T10:00:00Z'
@@ -182,5 +184,54 @@ describe.each(STORE_PAIRS)('a request whose event does not show what was request
       at: '2026-11-21T10:00:00Z',
     })
     expect(await offered()).toEqual(LISTS.map((list) => [list, '']))
+  })
+
+  const listed = async (list: string, parameters: object = {}): Promise<unknown> =>
+    (await asking.items(list, parameters)).length
+
+  test('a push without a digest makes it unknown what the tag points to, also shortly before a request that reports one', async () => {
+    const pushed = { action: 'push', object: 'manifest', tag: '1' } as const
+    await asking.ingest(
+      ...PUSHED,
+      ...ELSEWHERE,
+      { ...pushed, at: FEBRUARY },
+      image('a2', { action: 'pull', at: LATELY }),
+    )
+    for (const list of ['unused-images', 'last-used']) {
+      const digests = await asking.digests(list, { unused_for: '30d' })
+      expect([list, digests.includes('a1')]).toEqual([list, false])
+    }
+    await stores.clear()
+    const second = FEBRUARY.replace(':00Z', ':01Z')
+    await asking.ingest(...PUSHED, ...ELSEWHERE, { ...pushed, at: FEBRUARY })
+    await asking.ingest(image('a1', { action: 'pull', tag: '1', at: second }))
+    expect(await listed('untagged-manifests')).toBe(0)
+  })
+
+  test('a push of an unknown object may be of any manifest or blob', async () => {
+    const MINUTE_AGO = '2026-11-27T11:59:00Z'
+    await asking.ingest(...PUSHED, blob('b9', { at: JANUARY }), ...ELSEWHERE)
+    await asking.summary()
+    expect([await listed('orphaned-blobs'), await listed('untagged-manifests')]).toEqual([1, 1])
+    await asking.ingest({ action: 'push', digest: digestOf('b9'), at: MINUTE_AGO })
+    await asking.summary()
+    expect([await listed('orphaned-blobs'), await listed('untagged-manifests')]).toEqual([0, 0])
+  })
+
+  test('a reconciliation shows that the registry lacks a tag that was only requested', async () => {
+    await asking.ingest(...PUSHED, ...ELSEWHERE, byTag('7', { at: FEBRUARY }))
+    expect(await listed('untagged-manifests', { unused_for: '30d' })).toBe(0)
+    const registry = stubRegistry()
+    for (const [name, tag] of [['a1', '1'], ['a2', '2'], ['a3']] as const) {
+      const { references = [] } = image(name)
+      put(
+        registry.repository('team/app'),
+        { digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, contents: references },
+        tag,
+      )
+    }
+    const deps = { database: stores.database, client: registry, now: () => NOW }
+    await reconcile(deps, { registry: 'registry.example', apply: true, rate: 1_000_000 })
+    expect(await listed('untagged-manifests', { unused_for: '30d' })).toBe(1)
   })
 })

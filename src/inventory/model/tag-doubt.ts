@@ -10,7 +10,7 @@ type Part = RawBuilder<unknown>
  * a registry differ. Proxies in front of registries end a request that rests for 60 s.
  */
 const SECONDS_OF_DOUBT = 60
-const SPAN = sql.raw(`interval '${SECONDS_OF_DOUBT} seconds'`)
+export const SPAN_OF_DOUBT = sql.raw(`interval '${SECONDS_OF_DOUBT} seconds'`)
 
 /** Pushes by tag that are read of one manifest, and changes of one tag in the time of doubt. If there are more, there is doubt. */
 const MOST_PUSHES = 1_000
@@ -20,7 +20,7 @@ const MOST_PUSHES = 1_000
  * has a later statement if the registry has the tag.
  */
 const isNotReconciled = sql`t.pointed_at > coalesce(
-  (select reconciled_at from inventory.repositories where id = t.repository_id) - ${SPAN}, '-infinity'
+  (select reconciled_at from inventory.repositories where id = t.repository_id) - ${SPAN_OF_DOUBT}, '-infinity'
 )`
 
 /**
@@ -40,20 +40,20 @@ export const mayBeTagged: Part = sql`(
       select repository_id, live, pointed_at from inventory.tags
       where repository_id = o.repository_id and name = pushed.tag offset 0
     ) t
-    where t.live and pushed.at >= t.pointed_at - ${SPAN} and ${isNotReconciled}
+    where t.live and pushed.at >= t.pointed_at - ${SPAN_OF_DOUBT} and ${isNotReconciled}
   )
 )`
 
 /** Changes of live tag `t` that may be later than its last event. */
 const CHANGES_IN_DOUBT = sql`inventory.changes c
-    where c.repository_id = t.repository_id and c.tag = t.name and c.at >= t.pointed_at - ${SPAN}`
+    where c.repository_id = t.repository_id and c.tag = t.name and c.at >= t.pointed_at - ${SPAN_OF_DOUBT}`
 
 /**
  * Whether live tag `t` may point to another live manifest than `t.digest`, see mayBeTagged. With a condition on the action in the index
  * scan, PostgreSQL might use the index on digests, and read the pushes of all tags.
  */
 export const mayPointElsewhere: Part = sql`(
-  case when t.pushed_at >= t.pointed_at - ${SPAN} then (
+  case when t.pushed_at >= t.pointed_at - ${SPAN_OF_DOUBT} then (
     exists (
       select from (select c.action, c.digest from ${CHANGES_IN_DOUBT} limit ${MOST_PUSHES}) changed
       where changed.action = 'push' and changed.digest <> t.digest and exists (

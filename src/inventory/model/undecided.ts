@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isLiveTag } from './is-live-tag.js'
+import { SPAN_OF_DOUBT } from './tag-doubt.js'
 
 type Part = RawBuilder<unknown>
 
@@ -9,25 +10,44 @@ type Part = RawBuilder<unknown>
  */
 export type Undecided = { since: string; isOfTags: boolean }
 
-/**
- * Whether it is unknown what tag `t` with manifest `m` points to: the newest event about the tag has no digest, and the tag was
- * deleted or unknown before, or the event pushed it.
- */
-const pointsAnywhere: Part = sql`(
-  t.undecided_at > coalesce(greatest(t.pointed_at, t.deleted_at, m.deleted_at), '-infinity')
-  and (${isLiveTag(sql`greatest(t.deleted_at, m.deleted_at)`)} is not true or t.pushed_at > t.pointed_at)
+/** Whether no reconciliation has stored the tags of the repository of tag `t` since the newest event without a digest about the tag. */
+const isNotReconciled: Part = sql`t.undecided_at > coalesce(
+  (select reconciled_at from inventory.repositories where id = t.repository_id) - ${SPAN_OF_DOUBT}, '-infinity'
 )`
 
-/** Whether an event that does not show its object may be about any manifest or blob of repository `x`. */
-export const mayUseAnything = (x: Part, { since, isOfTags }: Undecided): Part => sql`(
-  coalesce(${x}.undecided_at >= ${since}::timestamptz, false)
-  or ${
-    isOfTags
-      ? sql`exists (
-    select from inventory.tags t
-      left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
-    where t.repository_id = ${x}.id and t.undecided_at is not null and ${pointsAnywhere}
-  )`
-      : sql`false`
-  }
+/**
+ * Whether a push without a digest may have moved live tag `t` to another manifest. Such a push sets `pushed_at` alone. As in tag-doubt.ts,
+ * a request that reports a digest shortly after it may have read the tag before it.
+ */
+export const isPushUndecided: Part = sql`(
+  t.undecided_at >= t.pointed_at - ${SPAN_OF_DOUBT} and t.pushed_at >= t.pointed_at - ${SPAN_OF_DOUBT}
+  and t.pushed_at <> t.pointed_at and ${isNotReconciled}
 )`
+
+/**
+ * Whether it is unknown what tag `t` with manifest `m` points to: the newest event about the tag has no digest, and the tag was
+ * deleted or unknown before, or the event may have pushed it.
+ */
+const pointsAnywhere: Part = sql`(
+  coalesce(${isPushUndecided}, false) or (
+    t.undecided_at >= coalesce(greatest(t.pointed_at, t.deleted_at, m.deleted_at) - ${SPAN_OF_DOUBT}, '-infinity')
+    and ${isLiveTag(sql`greatest(t.deleted_at, m.deleted_at)`)} is not true and ${isNotReconciled}
+  )
+)`
+
+/**
+ * The ids of repositories in which an event that does not show its object may be about any manifest or blob. A statement computes
+ * them once.
+ * @param isMeant a condition on the id of a repository
+ */
+export const undecidedRepositories = ({ since, isOfTags }: Undecided, isMeant: (id: Part) => Part): Part => {
+  const used = sql`select id from inventory.repositories where undecided_at >= ${since}::timestamptz and ${isMeant(sql`id`)}`
+  return isOfTags
+    ? sql`(
+    ${used} union
+    select t.repository_id from inventory.tags t
+      left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
+    where t.undecided_at is not null and ${pointsAnywhere} and ${isMeant(sql`t.repository_id`)}
+  )`
+    : sql`(${used})`
+}

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/descriptor.js'
 import { isKnownIn, registryOf } from '../model/known-in.js'
-import { mayUseAnything, type Undecided } from '../model/undecided.js'
+import { undecidedRepositories, type Undecided } from '../model/undecided.js'
 import { clampedSum } from '../../storage/sql/clamped-sum.js'
 import type { QueryParameters, Key, Page } from './question.js'
 
@@ -28,10 +28,9 @@ export const isSelected = (
         where affected.id = ${repositoryId}
       )`)
   if (undecided !== undefined)
-    conditions.push(sql`not exists (
-        select from inventory.repositories x
-        where x.id = ${repositoryId} and ${mayUseAnything(sql`x`, JSON.parse(undecided) as Undecided)}
-      )`)
+    conditions.push(
+      sql`${repositoryId} <> all(array${undecidedRepositories(JSON.parse(undecided) as Undecided, (id) => matchesQuery(id, query))})`,
+    )
   return sql.join(conditions, sql` and `)
 }
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { isoText } from '../../storage/sql/moments.js'
-import { mayUseAnything, type Undecided } from '../model/undecided.js'
+import { undecidedRepositories, type Undecided } from '../model/undecided.js'
 import type { QueryParameters } from './question.js'
 import { isSelected } from './sql-parts.js'
 
@@ -10,14 +10,11 @@ const MOST_NAMED = 3
 
 /** Notes about the repositories of a query that the answer leaves out because of such requests; none if there are none. */
 export const undecidedNotes = async (db: Sql, query: QueryParameters, undecided: Undecided): Promise<string[]> => {
-  const candidates = sql`
-    select id from inventory.repositories where undecided_at >= ${undecided.since}::timestamptz
-    ${undecided.isOfTags ? sql`union select repository_id from inventory.tags where undecided_at is not null` : sql``}`
   const { rows } = await sql<{ name: string; at: string | null }>`
     select x.registry || '/' || x.name as name,
       ${isoText(sql`greatest(x.undecided_at, (select max(t.undecided_at) from inventory.tags t where t.repository_id = x.id and t.undecided_at is not null))`)} as at
-    from (${candidates}) c join inventory.repositories x on x.id = c.id
-    where ${mayUseAnything(sql`x`, undecided)} and ${isSelected(sql`x.id`, query)}
+    from inventory.repositories x
+    where x.id = any(array${undecidedRepositories(undecided, (id) => isSelected(id, query))})
     order by x.id limit ${MOST_NAMED + 1}
   `.execute(db)
   return [

@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
 import { isMoving } from '../model/moving.js'
 import { mayPointElsewhere } from '../model/tag-doubt.js'
+import { isPushUndecided } from '../model/undecided.js'
 import { imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { isNeededByIndex } from './index-uses.js'
 import { isListedByLive, mayBeIndex } from './indexes-above.js'
@@ -42,12 +43,12 @@ const hasUnknownParts = sql`(
 /**
  * Whether tag `t` may be in use although no request named it. Its own times do not show the entries of an index of unknown
  * contents, requests of an index that lists the image, or uses of the image that a signature belongs to. In a repository that
- * is being moved, the uses of its manifest may be at the other path. A tag that may point to another image may be in use by the digest of
- * that image. `d` has the values that depend only on the digest, see
- * IS_DIGEST_USED_ELSEWHERE.
+ * is being moved, the uses of its manifest may be at the other path. A tag that may point to another image may be in use by the digest
+ * of that image. `d` has the values that depend only on the digest, see IS_DIGEST_USED_ELSEWHERE.
  */
 export const mayBeUsedElsewhere = sql`(
   ${isMoving(sql`t.repository_id`)} or d.may_be_used or ${refersToLiveManifest} or ${mayPointElsewhere}
+  or coalesce(${isPushUndecided}, false)
 )`
 
 /** The part of mayBeUsedElsewhere that is the same for all tags of a digest. */
@@ -69,7 +70,8 @@ export const unusedSince = (moment: Part, query: QueryParameters): Part => sql`
   coalesce(${imageChangedAt} < ${moment}, true)
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end
-  and not d.may_be_used and not ${hasUsedUnknownIndex(query)} and not ${mayPointElsewhere}`
+  and not d.may_be_used and not ${hasUsedUnknownIndex(query)} and not ${mayPointElsewhere}
+  and not coalesce(${isPushUndecided}, false)`
 
 /**
  * The part of unusedSince that is the same for all tags of a digest. Uses of parts come first, because they take the least

@@ -154,10 +154,9 @@ export const gatherObservations = (
   /** An event that does not show which manifest or blob it is about. A tag that it names is used, whatever it points to. */
   const addUndecided = (event: RegistryEvent, what: 'pushed' | 'pulled' | 'checked'): void => {
     const { at, tag, digest } = event
-    if (what === 'pushed' && tag === undefined) return
     const seen = repositoryOf(event)
     const { number, registry, name } = seen
-    if (what !== 'pushed') seen.undecided = latest(seen.undecided, at)
+    seen.undecided = latest(seen.undecided, at)
     if (tag !== undefined) {
       const named = tagIn(number, tag)
       setTime(named, what, at)

@@ -23,7 +23,7 @@ export type SeenRepository = {
   first: Micros
   last: Micros
   deleted?: Micros
-  /** The newest pull or check of which the event does not show the manifest or blob. */
+  /** The newest push, pull or check of which the event does not show the manifest or blob. */
   undecided?: Micros
 }
 export type SeenObject = Times & {
