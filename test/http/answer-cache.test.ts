@@ -81,7 +81,7 @@ test('one at once is computed; of those that wait too many are refused', async (
   )
   expect(most).toBe(1)
   expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(50)
-  expect(answers.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { status: 503 } })
+  expect(answers.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { problem: { status: 503 } } })
 })
 
 test('a failure is not kept, and harms no other', async () => {

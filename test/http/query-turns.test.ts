@@ -29,7 +29,7 @@ describe('turns of questions', () => {
     const end = await take(STAYS)
     const waiting = [take(STAYS), take(STAYS)]
     await expect(take(STAYS)).rejects.toMatchObject({
-      status: 503,
+      problem: { status: 503 },
       message: expect.stringContaining('2 queries are already queued'),
     })
     end()
@@ -54,7 +54,7 @@ describe('turns of questions', () => {
   test('are waited for only so long', async () => {
     const { take } = createQueryTurns({ atOnce: 1, longestWaitMs: 20 })
     const end = await take(STAYS)
-    await expect(take(STAYS)).rejects.toMatchObject({ status: 503 })
+    await expect(take(STAYS)).rejects.toMatchObject({ problem: { status: 503 } })
     end()
     await take(STAYS)
   })

@@ -147,9 +147,15 @@ describe('the inventory of two services over one PostgreSQL', () => {
     expect(
       await send([notified({ target: strange, request: { host: 'evil host\u0001', method: 'PUT' } })]),
     ).toMatchObject({ recorded: 1 })
+    // Neither the type nor the entries show whether it is an image or an index.
     expect(
       await count(`select count(*) from inventory.manifest_blobs where manifest_digest = '${digest('strange')}'`),
-    ).toBe(2_000)
+    ).toBe(0)
+    expect(
+      await count(
+        `select count(*) from inventory.manifests where digest = '${digest('strange')}' and not contents_known`,
+      ),
+    ).toBe(1)
     expect(
       await count("select count(*) from inventory.live_tags where registry = 'unknown' and name = 'strange'"),
     ).toBe(1)

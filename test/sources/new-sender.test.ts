@@ -147,7 +147,7 @@ test('a request that it reports becomes a pull of its source, and nothing else',
 test('what it cannot verify or read is refused', async () => {
   expect(await send([], { 'x-made-up-token': '' })).toMatchObject({ status: 401 })
   expect(await send([], { 'x-made-up-token': 'wrong' })).toMatchObject({ status: 401 })
-  expect(await send({})).toEqual({ status: 400, answer: { message: '400 Bad Request: the body is no list' } })
+  expect(await send({})).toEqual({ status: 400, answer: { message: '400 Bad Request: the body is no list in JSON' } })
   // Its own path, its own way to send the token.
   expect(
     (await service.notify({ events: [] }, { authorization: '', 'x-made-up-token': NOTIFICATION_TOKEN })).status,

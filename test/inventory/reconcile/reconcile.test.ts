@@ -50,6 +50,7 @@ const ingest = async (events: RegistryEvent[]): Promise<void> => {
 let ids = 0
 const event = (wanted: Parameters<typeof anEvent>[0]): RegistryEvent => anEvent({ ...wanted, id: ++ids })
 
+const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
 const first = imageNamed('a1', ['b1', 'b2'])
 const second = imageNamed('a2', ['b2', 'b3'])
 const both = indexNamed('a3', [first, second])
@@ -203,14 +204,14 @@ describe('drift', () => {
   test('of sizes and media types is found where manifests are read, and put right', async () => {
     const registry = filled()
     const target = { repository: 'team/other', tag: 'one', digest: first.digest, object: 'manifest' } as const
-    await ingest([event({ ...target, mediaType: 'x/y', size: 21 })])
+    await ingest([event({ ...target, mediaType: DOCKER_IMAGE, size: 21 })])
     const differences = [
       { kind: 'different', object: 'manifest', name: first.digest, inventory: 'size 21', registry: 'size 20' },
       {
         kind: 'different',
         object: 'manifest',
         name: first.digest,
-        inventory: 'type x/y',
+        inventory: `type ${DOCKER_IMAGE}`,
         registry: `type ${first.mediaType}`,
       },
     ].map((one) => ({ repository: 'team/app', ...one }))
