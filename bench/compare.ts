@@ -41,7 +41,7 @@ export const benchCompare = async (
   const rows: Row[] = []
   for (const stores of ['Redis + PostgreSQL', 'embedded'] as const) {
     for (const workload of WORKLOADS.filter((one) => only === undefined || one === only)) {
-      const environments = stores === 'embedded' ? [{}, {}] : [await onServers(servers, 0), await onServers(servers, 1)]
+      const environments = stores === 'embedded' ? [{}, {}] : [await onServers(servers), await onServers(servers)]
       const other: [string, ...string[]] = [process.execPath, join(against, 'dist', 'main.js'), 'serve']
       const sides = [await start(SERVE, environments[0]), await start(other, environments[1])] as const
       try {
@@ -58,11 +58,15 @@ export const benchCompare = async (
 }
 
 let databases = 0
-const onServers = async ({ postgres, redis }: Servers, redisDatabase: number): Promise<Record<string, string>> => ({
-  DATABASE_URL: await postgres.database(`bench_compare_${databases++}`),
-  REDIS_URL: `${redis.url}/${redisDatabase}`,
-  TALLYMAN_USERS_KEY: `a key of the benchmarks for database ${redisDatabase}`,
-})
+/** A database of each server: a Redis database belongs to one installation. */
+const onServers = async ({ postgres, redis }: Servers): Promise<Record<string, string>> => {
+  const number = databases++
+  return {
+    DATABASE_URL: await postgres.database(`bench_compare_${number}`),
+    REDIS_URL: `${redis.url}/${number}`,
+    TALLYMAN_USERS_KEY: `a key of the benchmarks for database ${number}`,
+  }
+}
 
 const start = async (command: [string, ...string[]], environment: Record<string, string> = {}): Promise<Side> => {
   const folder = temporaryFolder('bench')
