@@ -11,7 +11,7 @@ export type TurnsOfSubmitters<Arrival> = {
    */
   take: (most: number) => Arrival[]
   takeAll: () => Arrival[]
-  /** The weight of all pending arrivals, of those of a holder, or of those of one of its registries. */
+  /** The weight of all pending arrivals, of a holder's arrivals, or of the arrivals of one of its registries. */
   weight: (of?: Partial<Submitter>) => number
 }
 

@@ -55,7 +55,7 @@ const blobs: Question = {
   name: 'blobs',
   answers: 'All live blobs of all repositories, ordered by repository, as first seen, then by digest.',
   definition:
-    'Blobs are layers, configurations and other content that manifests list. A blob in two repositories has two rows. pushed_at is the newest push; if none is known, the time when the blob, or a manifest that lists it, was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that lists it. If the contents of a manifest are unknown, the answer has only those of its blobs that an event showed.',
+    'Blobs are layers, configurations and other content that manifests list. A blob in two repositories has two rows. pushed_at is the newest push; if none is known, the time when the blob, or a manifest that lists it, was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that lists it. If the contents of a manifest are unknown, the answer has only the blobs that an event showed.',
   parameters: { digest: DIGEST, ...REPOSITORY_FILTER },
   columns: COLUMNS,
   key: ['id', 'text'],

@@ -118,7 +118,7 @@ export const claimTimes = async (
 }
 
 /**
- * Steps that delete stored times. Rows of `event_clocks` have times of the service, but live as long as those of `event_times`.
+ * Steps that delete stored times. Rows of `event_clocks` have times of the service, but live as long as the rows of `event_times`.
  * @param days the days for which a repeated delivery is recognised
  */
 export const deleteExpiredTimes = (days: number): RawBuilder<unknown>[] => [

@@ -6,8 +6,8 @@ const MANIFESTS = `${INDEXES}, 'application/vnd.oci.image.manifest.v1+json', 'ap
   'application/vnd.docker.distribution.manifest.v1+prettyjws'`
 
 const statements = [
-  // Of a tag: the newest pull, check or push by its name of which the event has no digest. Of a repository: the newest pull or check
-  // of which the event does not show the manifest or blob.
+  // Of a tag: the newest pull, check or push by its name of which the event has no digest. Of a repository: the newest push, pull or
+  // check of which the event does not show the manifest or blob.
   sql`alter table inventory.tags add column undecided_at timestamptz`,
   sql`alter table inventory.repositories add column undecided_at timestamptz`,
   sql`create index tags_undecided on inventory.tags (repository_id) where undecided_at is not null`,
