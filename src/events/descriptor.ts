@@ -46,7 +46,7 @@ export const isManifest = (mediaType: string): boolean => MANIFESTS.has(mediaTyp
 const LIKE_MANIFEST = /manifest|index/i
 
 /**
- * Whether a manifest is an image or an index: the only rule for this. Its media type decides if it is a known one. Otherwise
+ * Whether a manifest is an image or an index: the rule for all that is stored. Its media type decides if it is a known one. Otherwise
  * its list does: a manifest among the entries shows an index. Entries of known other types show an image.
  * @returns undefined if that is unknown, as for a list with an entry whose type is missing
  */
@@ -60,6 +60,15 @@ export const manifestKindOf = (
   const isImage = contents.every((entry) => entry.mediaType !== undefined && !LIKE_MANIFEST.test(entry.mediaType))
   return contents.length > 0 && isImage ? 'image' : undefined
 }
+
+/** Whether a manifest is an index, by manifestKindOf. */
+export const isIndexManifest = ({
+  mediaType,
+  contents,
+}: {
+  mediaType?: string | undefined
+  contents?: readonly Descriptor[] | undefined
+}): boolean => manifestKindOf(mediaType, contents) === 'index'
 
 type Hints = {
   url: string | undefined

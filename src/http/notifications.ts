@@ -13,7 +13,7 @@ import type { Losses } from '../storage/sql/losses.js'
 import type { Authorize } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOKS } from './notification-paths.js'
-import { problemOfNotification, type Problem } from './problem.js'
+import { problemOfNotification, problemWith, type Problem } from './problem.js'
 
 /** The body of the response: each event is counted in exactly one of these numbers. */
 type Report = { recorded: number; repeated: number; skipped: Partial<Record<OutcomeReason, number>> }
@@ -196,31 +196,22 @@ const tokenOf = (
   request: IncomingMessage,
   { verified, authorizeApi, largestBody }: { verified: Verified; authorizeApi: Authorize; largestBody: number },
 ): TokenOfSender | Problem => {
-  if (request.method !== 'POST') return { status: 405, message: '405 Method Not Allowed: notifications are POSTed' }
+  if (request.method !== 'POST') return problemWith(405, 'notifications are POSTed')
   if (verified === 'missing') {
-    return {
-      status: 401,
-      message: '401 Unauthorized: the Authorization header is missing; send "Bearer <token>" or the token alone',
-    }
+    return problemWith(401, 'the Authorization header is missing; send "Bearer <token>" or the token alone')
   }
   if (verified === 'wrong') {
     const what = typeof authorizeApi(request.headers) === 'string' ? '' : ', but one of the API tokens'
-    return { status: 401, message: `401 Unauthorized: the token is not one of the notification tokens${what}` }
+    return problemWith(401, `the token is not one of the notification tokens${what}`)
   }
   return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : verified
 }
 
-const wrongPath: Problem = {
-  status: 404,
-  message: `404 Not Found: there is nothing under this path; notifications are sent to ${WEBHOOKS}`,
-}
+const wrongPath = problemWith(404, `there is nothing under this path; notifications are sent to ${WEBHOOKS}`)
 
-const tooLarge = (largestBody: number): Problem => ({
-  status: 413,
-  message: `413 Content Too Large: a notification may have ${largestBody} bytes`,
-})
+const tooLarge = (largestBody: number): Problem => problemWith(413, `a notification may have ${largestBody} bytes`)
 
-const busy: Problem = { status: 503, message: '503 Service Unavailable: too many notifications at once; send it again' }
+const busy = problemWith(503, 'too many notifications at once; send it again')
 
 const reportOf = (outcomes: readonly ItemOutcome[]): Report => {
   const report: Report = { recorded: 0, repeated: 0, skipped: {} }

@@ -7,8 +7,10 @@ export type Problem = { status: number; message: string }
 
 const PHRASES = {
   400: 'Bad Request',
+  401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
   409: 'Conflict',
   413: 'Content Too Large',
   500: 'Internal Server Error',
@@ -18,7 +20,7 @@ const PHRASES = {
 } as const
 
 /** A status with a reason, as clients receive it. */
-const problem = (status: keyof typeof PHRASES, reason: string): Problem => ({
+export const problemWith = (status: keyof typeof PHRASES, reason: string): Problem => ({
   status,
   message: `${status} ${PHRASES[status]}: ${reason}`,
 })
@@ -28,7 +30,7 @@ export class RefusedRequest extends Error {
   readonly problem: Problem
 
   constructor(status: 400 | 403 | 404 | 503 | 504, reason: string) {
-    const refusal = problem(status, reason)
+    const refusal = problemWith(status, reason)
     super(refusal.message)
     this.problem = refusal
   }
@@ -37,7 +39,7 @@ export class RefusedRequest extends Error {
 /** A store did not answer, and a repeated request cannot be recognised: the first request may or may not have counted. */
 export class PossiblyCounted extends Error {}
 
-const OWN_FAULT = problem(500, 'see the log of Tallyman')
+const OWN_FAULT = problemWith(500, 'see the log of Tallyman')
 
 const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS}); ask for less, or send it again`
 
@@ -45,15 +47,15 @@ const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS})
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof RefusedRequest) return error.problem
   if (error instanceof UserError) return userProblem(error)
-  if (isCancelled(error)) return problem(504, TOO_LONG)
+  if (isCancelled(error)) return problemWith(504, TOO_LONG)
   if (error instanceof PossiblyCounted) {
-    return problem(
+    return problemWith(
       503,
       'a store does not answer; the event may have been counted, and if you send it again, totals may count it twice',
     )
   }
   if (isStorageUnavailable(error)) {
-    return problem(
+    return problemWith(
       503,
       'a store does not answer; the data may be stored in part. Send the request again: nothing counts twice',
     )
@@ -76,11 +78,11 @@ const STATUSES = {
 } as const satisfies Record<Exclude<ErrorKind, 'setup'>, keyof typeof PHRASES>
 
 const userProblem = ({ kind, message }: UserError): Problem =>
-  kind === 'setup' ? OWN_FAULT : problem(STATUSES[kind], message)
+  kind === 'setup' ? OWN_FAULT : problemWith(STATUSES[kind], message)
 
 /** Like problemOf, for a notification: its sender cannot send a smaller query instead. */
 export const problemOfNotification = (error: unknown): Problem =>
-  isCancelled(error) ? problem(504, STORED_TOO_LONG) : problemOf(error)
+  isCancelled(error) ? problemWith(504, STORED_TOO_LONG) : problemOf(error)
 
 const STORED_TOO_LONG =
   'the database took too long to store the notification, and the statement was ended; send it again: nothing counts twice'

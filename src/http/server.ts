@@ -7,7 +7,7 @@ import { limitConnections, type DroppedConnection } from './connections.js'
 import { senderAt, WEBHOOKS } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
 import { answerInOrder } from './pipelined-requests.js'
-import { RefusedRequest, problemOf } from './problem.js'
+import { problemOf, problemWith, RefusedRequest } from './problem.js'
 import { limitUnfinished } from './unfinished-requests.js'
 import { limitUnread } from './unread-answers.js'
 import { requireScope } from './require-scope.js'
@@ -162,7 +162,8 @@ const requireToken =
         ? 'send "Authorization: Bearer <API token>"'
         : `the token is not one of the API tokens${isOfSender ? ', but one of the notification tokens' : ''}`
     response.setHeader('www-authenticate', 'Bearer')
-    response.status(401).json({ message: `401 Unauthorized: ${reason}` })
+    const { status, message } = problemWith(401, reason)
+    response.status(status).json({ message })
   }
 
 /** A request that changes nothing needs the smaller scope. */

@@ -36,10 +36,12 @@ export type ItemDeps = {
 }
 
 /** The fields by which a request of Tallyman itself is recognised. */
-type OwnReadFields = { registry: string; host?: string; userAgent?: string }
+type OwnReadFields = { registry: string; host?: string | undefined; userAgent?: string | undefined }
 
 const ownReadFieldsOf = (arriving: RegistryEvent | RegistryRequest): OwnReadFields =>
-  'requester' in arriving ? { ...arriving, ...arriving.requester } : arriving
+  'requester' in arriving
+    ? { registry: arriving.registry, host: arriving.host, userAgent: arriving.requester.userAgent }
+    : arriving
 
 export type ToItem = (arriving: ResolvedItem, arrival: Arrival) => Item | Promise<Item>
 

@@ -53,13 +53,14 @@ export const storeBatch = async (
       async (statement, values) => database.run(statement, values, preparedAt),
       batch,
     )
-    // If this transaction fails, the registry sends the events again, and the inventory processes them as new ones.
-    if (unpropagated.described.length + unpropagated.shown.length + observations.undecided.length > 0) {
+    // If a later transaction fails, the registry sends the events again, and the inventory processes them as new ones.
+    const isPropagated = unpropagated.described.length + unpropagated.shown.length === 0
+    if (!isPropagated || observations.undecided.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      // A transaction of its own: transactions that propagate blobs lock manifests before blobs.
-      await countUndecided(database, observations.undecided)
-      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
     }
+    // A transaction of its own: transactions that propagate blobs lock manifests before blobs.
+    await countUndecided(database, observations.undecided)
+    if (!isPropagated) await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
     return repeated
   }
   return database.transaction(async (tx) => {

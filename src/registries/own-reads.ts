@@ -23,7 +23,7 @@ export const ownReadAgent = (
   return [userAgentOf(version), ...keys.map((key) => `(${keyOf(secret, key)})`)].join(' ')
 }
 
-type ReadEvent = { registry: string; host?: string; userAgent?: string }
+type ReadEvent = { registry: string; host?: string | undefined; userAgent?: string | undefined }
 
 /**
  * Recognises the events of our own requests to a registry, which are no pulls. A key is valid for events of the registry that got

@@ -1,6 +1,7 @@
 import { constants, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import type { DestinationStream } from 'pino'
+import { MS_PER_DAY } from '../events/calendar.js'
 import { fileProblem } from '../runtime/file-error.js'
 
 /** The lines of the log that were dropped since the start. */
@@ -33,7 +34,6 @@ const MOST_PENDING_BYTES = 2 ** 20
 const [RETRY_BUSY_MS, RETRY_FAILED_MS] = [100, 1_000]
 /** Shorter than the time that the watchdog of `serve` leaves after its last message. */
 const [FLUSH_MS, FLUSH_STEP_MS] = [400, 10]
-const DAY_MS = 86_400_000
 
 /** The output is a pipe, a socket or a terminal without room; it may have room later. */
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR'])
@@ -169,7 +169,7 @@ const openTerminal = (): number => {
 
 /** The warnings if lines of the log were dropped in the last day. */
 export const droppedLineWarnings = ({ lines, last }: DroppedLines, now: Date): string[] =>
-  last === undefined || now.getTime() - last.at.getTime() > DAY_MS
+  last === undefined || now.getTime() - last.at.getTime() > MS_PER_DAY
     ? []
     : [
         `${lines} lines of the log were dropped since the start, the last at ${last.at.toISOString()}, because standard output ` +

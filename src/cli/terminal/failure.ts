@@ -11,11 +11,8 @@ export class CommandError extends UserError {
 /** Recognised by their names, because loading PGlite takes long. */
 const EMBEDDED: ReadonlySet<string> = new Set(['DatabaseLost', 'EmbeddedDatabaseFailed'])
 
-/** What to check if a store does not answer. */
-const SETTINGS_OF: Record<StoreName, string> = {
-  PostgreSQL: 'DATABASE_URL, and that the server runs',
-  Redis: 'REDIS_URL, and that the server runs',
-}
+/** The setting that names a store. */
+const SETTING_OF: Record<StoreName, string> = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' }
 
 /** Advice on errors of PostgreSQL, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -34,7 +31,9 @@ export const explain = (error: unknown): string => {
   if (sentence !== undefined) return `tallyman: ${sentence}`
   if (isStorageUnavailable(error)) {
     const store = storeOf(error)
-    const check = store === undefined ? 'DATABASE_URL and REDIS_URL, and that the servers run' : SETTINGS_OF[store]
+    const check = store
+      ? `${SETTING_OF[store]}, and that the server runs`
+      : 'DATABASE_URL and REDIS_URL, and that the servers run'
     return `tallyman: ${store ?? 'a store'} does not answer (${unavailableReason(error)}); check ${check}`
   }
   const remedy = 'code' in error ? REMEDIES[String(error.code)] : undefined

@@ -16,12 +16,14 @@ export const SPAN_OF_DOUBT = sql.raw(`interval '${SECONDS_OF_DOUBT} seconds'`)
 const MOST_PUSHES = 1_000
 
 /**
- * Whether the doubt about live tag `t` has not ended: a reconciliation that began later has stored all tags of the repository, so the tag
- * has a later statement if the registry has the tag.
+ * Whether a doubt about tag `t` has not ended: a reconciliation that began later has stored all tags of the repository, so the tag has a
+ * later statement if the registry has the tag.
+ * @param since the time of the event that caused the doubt
  */
-const isNotReconciled = sql`t.pointed_at > coalesce(
+export const isNotReconciledSince = (since: Part): Part => sql`${since} > coalesce(
   (select reconciled_at from inventory.repositories where id = t.repository_id) - ${SPAN_OF_DOUBT}, '-infinity'
 )`
+const isNotReconciled = isNotReconciledSince(sql`t.pointed_at`)
 
 /**
  * Whether a live tag may point to manifest `o` of a repository: a push of the manifest by the tag is so close to the last event of the tag

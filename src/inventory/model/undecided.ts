@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isLiveTag } from './is-live-tag.js'
-import { SPAN_OF_DOUBT } from './tag-doubt.js'
+import { isNotReconciledSince, SPAN_OF_DOUBT } from './tag-doubt.js'
 
 type Part = RawBuilder<unknown>
 
@@ -10,18 +10,15 @@ type Part = RawBuilder<unknown>
  */
 export type Undecided = { since: string; isOfTags: boolean }
 
-/** Whether no reconciliation has stored the tags of the repository of tag `t` since the newest event without a digest about the tag. */
-const isNotReconciled: Part = sql`t.undecided_at > coalesce(
-  (select reconciled_at from inventory.repositories where id = t.repository_id) - ${SPAN_OF_DOUBT}, '-infinity'
-)`
+const isNotReconciled = isNotReconciledSince(sql`t.undecided_at`)
 
 /**
  * Whether a push without a digest may have moved live tag `t` to another manifest. Such a push sets `pushed_at` alone. As in tag-doubt.ts,
  * a request that reports a digest shortly after it may have read the tag before it.
  */
-export const isPushUndecided: Part = sql`(
+export const isPushUndecided: Part = sql`coalesce(
   t.undecided_at >= t.pointed_at - ${SPAN_OF_DOUBT} and t.pushed_at >= t.pointed_at - ${SPAN_OF_DOUBT}
-  and t.pushed_at <> t.pointed_at and ${isNotReconciled}
+  and t.pushed_at <> t.pointed_at and ${isNotReconciled}, false
 )`
 
 /**
@@ -29,7 +26,7 @@ export const isPushUndecided: Part = sql`(
  * deleted or unknown before, or the event may have pushed it.
  */
 const pointsAnywhere: Part = sql`(
-  coalesce(${isPushUndecided}, false) or (
+  ${isPushUndecided} or (
     t.undecided_at >= coalesce(greatest(t.pointed_at, t.deleted_at, m.deleted_at) - ${SPAN_OF_DOUBT}, '-infinity')
     and ${isLiveTag(sql`greatest(t.deleted_at, m.deleted_at)`)} is not true and ${isNotReconciled}
   )

@@ -40,6 +40,9 @@ const hasUnknownParts = sql`(
   ) end
 )`
 
+/** Whether tag `t` may point to another image than `t.digest`. */
+const mayBeOtherImage = sql`(${mayPointElsewhere} or ${isPushUndecided})`
+
 /**
  * Whether tag `t` may be in use although no request named it. Its own times do not show the entries of an index of unknown
  * contents, requests of an index that lists the image, or uses of the image that a signature belongs to. In a repository that
@@ -47,8 +50,7 @@ const hasUnknownParts = sql`(
  * of that image. `d` has the values that depend only on the digest, see IS_DIGEST_USED_ELSEWHERE.
  */
 export const mayBeUsedElsewhere = sql`(
-  ${isMoving(sql`t.repository_id`)} or d.may_be_used or ${refersToLiveManifest} or ${mayPointElsewhere}
-  or coalesce(${isPushUndecided}, false)
+  ${isMoving(sql`t.repository_id`)} or d.may_be_used or ${refersToLiveManifest} or ${mayBeOtherImage}
 )`
 
 /** The part of mayBeUsedElsewhere that is the same for all tags of a digest. */
@@ -70,8 +72,7 @@ export const unusedSince = (moment: Part, query: QueryParameters): Part => sql`
   coalesce(${imageChangedAt} < ${moment}, true)
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end
-  and not d.may_be_used and not ${hasUsedUnknownIndex(query)} and not ${mayPointElsewhere}
-  and not coalesce(${isPushUndecided}, false)`
+  and not d.may_be_used and not ${hasUsedUnknownIndex(query)} and not ${mayBeOtherImage}`
 
 /**
  * The part of unusedSince that is the same for all tags of a digest. Uses of parts come first, because they take the least

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import { isIndex } from '../../events/descriptor.js'
+import { isIndexManifest } from '../../events/descriptor.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { isKnownIn } from '../model/known-in.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
@@ -46,9 +46,9 @@ export const createKnownContents = (db: Sql, registry: string): KnownContents =>
   }
 }
 
-const contentsOf = ({ mediaType, contents }: FetchedManifest): Contents => ({
-  kind: isIndex(mediaType) ? 'index' : 'image',
-  entries: contents.map(({ digest, size }) => ({ digest, size })),
+const contentsOf = (manifest: FetchedManifest): Contents => ({
+  kind: isIndexManifest(manifest) ? 'index' : 'image',
+  entries: manifest.contents.map(({ digest, size }) => ({ digest, size })),
 })
 
 type Row = { manifest: string; index: boolean; digest: string | null; size: string | null }

@@ -1,6 +1,6 @@
 import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { isImplied, manifestKindOf, type Descriptor } from '../../events/descriptor.js'
+import { isImplied, isIndexManifest, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
 import { describeManifest, startManifest, type DescribedManifest } from './describe-manifest.js'
 import { isLarge } from './manifest-entries.js'
@@ -152,7 +152,8 @@ export const gatherObservations = (
   }
 
   /** An event that does not show which manifest or blob it is about. A tag that it names is used, whatever it points to. */
-  const addUndecided = (event: RegistryEvent, what: 'pushed' | 'pulled' | 'checked'): void => {
+  const addUndecided = (event: RegistryEvent): void => {
+    const what = observationKindOf(event)
     const { at, tag, digest } = event
     const seen = repositoryOf(event)
     const { number, registry, name } = seen
@@ -162,13 +163,13 @@ export const gatherObservations = (
       setTime(named, what, at)
       named.undecided = latest(named.undecided, at)
     }
-    if (what === 'pushed' || digest === undefined) return
+    if ((what !== 'pulled' && what !== 'checked') || digest === undefined) return
     const use = entry(undecided, `${number} ${digest}`, () => ({ registry, name, digest }))
     use[what] = latest(use[what], at)
   }
 
   for (const event of events) {
-    const { action, method, digest, object } = event
+    const { action, digest, object } = event
     if (action === 'delete') addDelete(event)
     else if (action === 'rename') addRename(event)
     else if (digest !== undefined && object !== undefined) {
@@ -176,7 +177,7 @@ export const gatherObservations = (
       if (object === 'manifest') addManifest(event, digest, what)
       else addBlob(event, digest, what)
     } else if (action === 'push' || action === 'pull') {
-      addUndecided(event, action === 'push' ? 'pushed' : method === 'HEAD' ? 'checked' : 'pulled')
+      addUndecided(event)
     }
   }
   // The blobs of a manifest are in the repository that showed the manifest.
@@ -197,7 +198,7 @@ export const gatherObservations = (
     }
     if (implied > MOST_IMPLIED) continue
     one.isCovered = true
-    if (manifestKindOf(manifest?.mediaType, contents) === 'index') continue
+    if (isIndexManifest({ mediaType: manifest?.mediaType, contents })) continue
     for (const { digest, size } of impliedEntries) {
       const blob = objectIn(blobsInRepositories, one.number, digest)
       blob.implied = true

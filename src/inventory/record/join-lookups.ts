@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
+import { deleteSome, inSteps } from '../../storage/sql/batched.js'
 import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
 
 /** On the embedded database, notifications wait for the whole statement. Each row looks up at most MOST_TAGS tags, twice. */
@@ -109,16 +109,7 @@ export const expireLookups = async ({ sql: db }: Database, now: Date): Promise<v
     ['tag_lookups', sql`joined and settled`],
     ['recent_pushes', sql`true`],
   ] as const) {
-    const table = sql.table(`inventory.${name}`)
-    await inSteps(
-      db,
-      sql`
-        delete from ${table} where ctid = any(array(
-          select ctid from ${table}
-          where ${isDone} and at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
-          limit ${ROWS_AT_ONCE}
-        ))
-      `,
-    )
+    const isOld = sql`${isDone} and at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz`
+    await inSteps(db, deleteSome(`inventory.${name}`, isOld))
   }
 }

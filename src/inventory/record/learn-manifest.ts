@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { manifestKindOf } from '../../events/descriptor.js'
+import { isIndexManifest } from '../../events/descriptor.js'
 import type { Sql, Transaction } from '../../storage/sql/database.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { propagateEverywhere } from './propagate-blobs.js'
@@ -72,9 +72,7 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
 const removeEntries = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise<void> => {
   const digests = column(manifests, 'digest')
   const counts = (ofIndexes: boolean): number[] =>
-    manifests.map(({ mediaType, contents }) =>
-      (manifestKindOf(mediaType, contents) === 'index') === ofIndexes ? contents.length : 0,
-    )
+    manifests.map((manifest) => (isIndexManifest(manifest) === ofIndexes ? manifest.contents.length : 0))
   await sql`
     with listed as (
       select * from unnest(${digests}::text[], ${counts(false)}::int[], ${counts(true)}::int[]) as t (digest, blobs, children)

@@ -1,4 +1,4 @@
-import { manifestKindOf, type Descriptor } from '../../events/descriptor.js'
+import { isIndexManifest, type Descriptor } from '../../events/descriptor.js'
 
 /** An entry of a manifest at one position. */
 export type Entry = Descriptor & { manifest: string; position: number }
@@ -24,9 +24,8 @@ export const entriesOf = (manifests: readonly Manifest[]): { blobs: Entry[]; chi
     some.flatMap(({ digest: manifest, contents = [] }) =>
       contents.map((entry, position) => ({ ...entry, manifest, position })),
     )
-  const isIndex = ({ mediaType, contents }: Manifest): boolean => manifestKindOf(mediaType, contents) === 'index'
   return {
-    blobs: entries(manifests.filter((manifest) => !isIndex(manifest))),
-    children: entries(manifests.filter(isIndex)),
+    blobs: entries(manifests.filter((manifest) => !isIndexManifest(manifest))),
+    children: entries(manifests.filter(isIndexManifest)),
   }
 }

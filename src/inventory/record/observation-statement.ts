@@ -11,11 +11,7 @@ import { CHANGES, fillChanges, fillLookups, fillPushes, LOOKUPS, PUSHES } from '
 import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict } from './merge-rows.js'
 
-/**
- * `batch_repositories` has the id of each repository by its number in the batch, for the other parts. PostgreSQL takes the next number
- * of a sequence before it notices a conflict. So only new repositories take one: otherwise each batch would, and the numbers would run
- * out.
- */
+/** `batch_repositories` has the id of each repository by its number in the batch, for the other parts. */
 const REPOSITORIES: StatementPart = {
   name: 'repositories',
   provides: ['seen_repositories', 'batch_repositories'],

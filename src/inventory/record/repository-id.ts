@@ -1,7 +1,7 @@
+import { knownOrNext } from '../../storage/sql/known-number.js'
+
 /**
- * The id of a row of inventory.repositories that a statement inserts or updates: the known one, or else the next number. While a
- * row exists, it keeps its id and its name.
+ * The id of a row of inventory.repositories that a statement inserts or updates. While a row exists, it keeps its id and its name.
  * @param known the stored id, or null
  */
-export const repositoryId = (known: string): string =>
-  `coalesce(${known}, nextval('inventory.repositories_id_seq')::int)`
+export const repositoryId = (known: string): string => knownOrNext(known, 'inventory.repositories_id_seq')

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
+import { knownOrNext } from '../../storage/sql/known-number.js'
 import type { ChangedOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }
@@ -11,10 +12,7 @@ type Growth = { registry: string; repository: string; invocations: number; pulls
 export type Totals = {
   /** An invocation counts once, and counts as a pull as soon as it has a GET. */
   add: (outcomes: readonly ChangedOutcome[]) => void
-  /**
-   * Adds the growth to the stored totals. Neither total ever falls. Only a new repository takes a number: PostgreSQL would take one
-   * before it notices the conflict, and the numbers would run out.
-   */
+  /** Adds the growth to the stored totals. Neither total ever falls. */
   save: (tx: Sql) => Promise<void>
 }
 
@@ -39,7 +37,7 @@ export const createTotals = (): Totals => {
       if (sorted.length === 0) return
       await sql`
         insert into pulls.totals as t (number, registry, repository, invocations, pulls) overriding system value
-        select coalesce(known.number, nextval('pulls.totals_number_seq')::int), grown.*
+        select ${sql.raw(knownOrNext('known.number', 'pulls.totals_number_seq'))}, grown.*
         from unnest(
           ${sorted.map(({ registry }) => registry)}::text[], ${sorted.map(({ repository }) => repository)}::text[],
           ${sorted.map(({ invocations: count }) => count)}::bigint[], ${sorted.map(({ pulls }) => pulls)}::bigint[]
