@@ -5,7 +5,7 @@
 
 /** The effect of a reason on its item. */
 export type Consequence =
-  /** The item cannot be read or stored. It is set aside, and counts for nothing. */
+  /** The item cannot be read or stored. It is set aside, and counts for nothing. Its repository may be in use. */
   | 'set_aside'
   /** The event is stored and its totals count, but not its user. */
   | 'user_not_counted'
@@ -81,7 +81,8 @@ export const OUTCOME_REASONS = {
   unknown_action: {
     consequence: 'set_aside',
     cause: '`action` is none of push, pull, mount, delete, rename',
-    remedy: 'a newer registry may report more than Tallyman counts; no action needed',
+    remedy:
+      'a newer registry may report more than Tallyman counts; if there are many, exclude the action in its notifications (`ignore.actions`)',
   },
   too_many_events: {
     consequence: 'set_aside',

@@ -1,4 +1,5 @@
 import type { IgnoredReason, UnreadableReason } from './outcome-reason.js'
+import type { RepositoryPath } from './reference.js'
 import type { EventIdentity, RegistryEvent } from './registry-event.js'
 import type { RegistryRequest } from './registry-request.js'
 
@@ -19,6 +20,14 @@ export type ReportedRequest = Omit<RegistryRequest, 'registry'> & ReportedBy
 /** An item of a sender that cannot be read as an event. */
 export type UnreadableEvent = EventIdentity & {
   unreadable: UnreadableReason
+  /** The repository that the item may have used or changed, if it is readable. */
+  about?: ReportedBy & {
+    repository: RepositoryPath
+    /** Missing before the registry is resolved. */
+    registry?: string
+    /** Whether the item is certainly a pull or a check: it changed nothing. */
+    isPull: boolean
+  }
   /** The field and its error. Contains no value from the event. Stored in ASCII. */
   detail: string
   /** The harmless fields of the item as JSON, with a limited length: no address, no token, no user agent. Stored in ASCII. */

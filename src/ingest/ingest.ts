@@ -73,8 +73,8 @@ export const createIngest = (deps: IngestDeps): Ingest => {
 
   /**
    * If the content of an item makes a batch fail, the batch is split until the item is alone. Then that item is set aside. If it
-   * was set aside already, its excerpt is left out: otherwise the registry would send the whole notification again for ever. If the
-   * state of the database prevents an item, only its arrival fails.
+   * was set aside already, its excerpt is left out, and then its repository: otherwise the registry would send the whole notification
+   * again for ever. If the state of the database prevents an item, only its arrival fails.
    */
   const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<(ItemOutcome | Error)[]> => {
     try {
@@ -85,7 +85,7 @@ export const createIngest = (deps: IngestDeps): Ingest => {
       if (!item || !(isState || isContentError(error))) throw error
       if (items.length === 1) {
         if (isState) return [error]
-        if (item.unreadable?.excerpt === NO_EXCERPT) throw error
+        if (item.unreadable?.excerpt === NO_EXCERPT && !item.unreadable.about) throw error
         return recordOrSplit([unreadableItem(setAside(item, error), now())], recorded)
       }
       const middle = items.length >> 1
@@ -127,13 +127,26 @@ export const createIngest = (deps: IngestDeps): Ingest => {
   }
 }
 
-/** An item that the database refused, as one that is set aside; or a set-aside item without the text that came with it. */
-const setAside = (item: Item, error: unknown): UnreadableEvent =>
-  item.unreadable ? { ...item.unreadable, excerpt: NO_EXCERPT } : notStorable(item, error)
+/** An item that the database refused, as one that is set aside; or a set-aside item without a text that came with it. */
+const setAside = (item: Item, error: unknown): UnreadableEvent => {
+  if (!item.unreadable) return notStorable(item, error)
+  const { about, ...unreadable } = item.unreadable
+  return { ...unreadable, ...(about && unreadable.excerpt !== NO_EXCERPT && { about }), excerpt: NO_EXCERPT }
+}
 
 const notStorable = ({ id, counted, request }: Item, error: unknown): UnreadableEvent => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-  const { repository, tag } = counted?.event ?? request ?? {}
-  const excerpt = JSON.stringify({ action: counted?.event.action, repository, tag })
-  return { id, unreadable: 'not_storable', detail: `the database refused it (SQLSTATE ${code})`, excerpt }
+  const refused = counted?.event ?? request
+  const { repository, tag } = refused ?? {}
+  const action = counted?.event.action
+  const about = refused && {
+    repository: refused.repository,
+    registry: refused.registry,
+    isPull: (action ?? 'pull') === 'pull',
+  }
+  return {
+    ...{ id, unreadable: 'not_storable', detail: `the database refused it (SQLSTATE ${code})` },
+    excerpt: JSON.stringify({ action, repository, tag }),
+    ...(about && { about }),
+  }
 }

@@ -6,6 +6,7 @@ import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId, EventIdentity, RegistryEvent } from '../events/registry-event.js'
 import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
 import { requestOf, type RegistryRequest } from '../events/registry-request.js'
+import { isAboutAnyRepository, SET_ASIDE_ANYWHERE } from '../events/set-aside.js'
 import type { Arrival, Arrived } from '../inventory/record/state-times.js'
 import type { PreparedAt } from '../storage/sql/database.js'
 import type { Identify, UserIdentity } from '../users/identify.js'
@@ -93,7 +94,10 @@ export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: 
 export const unreadableItem = (unreadable: UnreadableEvent, now: Date): Item => ({
   id: unreadable.id,
   outcome: unreadable.unreadable,
-  tallies: [reasonTally(unreadable.unreadable, now)],
+  tallies: [
+    reasonTally(unreadable.unreadable, now),
+    ...(isAboutAnyRepository(unreadable) ? [{ name: SET_ASIDE_ANYWHERE, day: utcDay(microsOf(now)) }] : []),
+  ],
   unreadable,
 })
 

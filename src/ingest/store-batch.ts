@@ -9,6 +9,7 @@ import { countUndecided } from '../inventory/record/count-undecided.js'
 import { isLarge } from '../inventory/record/manifest-entries.js'
 import type { ShownManifest, Observations } from '../inventory/record/observations.js'
 import { storeRenames } from '../inventory/record/store-renames.js'
+import { storeSetAside } from '../inventory/record/store-set-aside.js'
 import { fillInventory, INVENTORY_PARTS } from '../inventory/record/observation-statement.js'
 import { fillPending, PENDING, type PendingRequest } from '../pulls/requests/pending.js'
 import type { Database, PreparedAt, Run } from '../storage/sql/database.js'
@@ -67,12 +68,14 @@ export const storeBatch = async (
     const { repeated, unpropagated } = await record(tx.run, batch)
     await countUndecided(tx, observations.undecided)
     await propagateKnownBlobs(tx, unpropagated)
+    const isNew = ({ id }: UnreadableEvent): boolean => !repeated.has(id) || recorded.has(id)
     await Promise.all([
       sketches.add(additions.list(), tx),
       closeSmallDeleted(tx, ended),
       storeRenames(tx, observations.renames),
       keepUnresolved(tx, unresolved),
       keepRejected(tx, unreadable),
+      storeSetAside(tx, unreadable.filter(isNew), observations.received),
     ])
     return repeated
   }, preparedAt)

@@ -91,7 +91,10 @@ export const createRegistryIdentity = async ({
       return { registry: learned.nameOf(key), conflict }
     })
     for (const event of events) {
-      if (!isOfRegistry(event)) continue
+      if (!isOfRegistry(event)) {
+        placeSetAside(event, (sender) => copy.current().nameOf(resolveSender(copy.current(), sender).key))
+        continue
+      }
       const { registry, conflict } = place(event)
       const resolved = event as RegistryEvent | RegistryRequest
       resolved.registry = registry
@@ -169,11 +172,22 @@ export const resolveByHost = (events: readonly ReportedItem[], nameOf: (host: st
 /** Events are fresh from the parser, so the missing field is set on the event itself instead of on a copy. */
 const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: ReportedBy) => string): ResolvedItem[] => {
   for (const event of events) {
-    if (!isOfRegistry(event)) continue
+    if (!isOfRegistry(event)) {
+      placeSetAside(event, registryOf)
+      continue
+    }
     const resolved = event as RegistryEvent | RegistryRequest
     resolved.registry = registryOf(event)
   }
   return events as ResolvedItem[]
+}
+
+/** Identifies the registry of a set-aside event as of any event, but learns nothing from its sender. */
+const placeSetAside = (
+  event: Exclude<ReportedItem, ReportedEvent | ReportedRequest>,
+  registryOf: (sender: ReportedBy) => string,
+): void => {
+  if ('unreadable' in event && event.about) event.about.registry = registryOf(event.about)
 }
 
 /** All names with possible data that are not the name of their registry, with the name of the registry. */

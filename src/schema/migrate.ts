@@ -53,6 +53,7 @@ import { longSummaryValues } from './migrations/0057-long-summary-values.js'
 import { unusedNumbers } from './migrations/0058-unused-numbers.js'
 import { unresolvedIndexes } from './migrations/0059-unresolved-indexes.js'
 import { undecidedRequests } from './migrations/0060-undecided-requests.js'
+import { setAsideEvents } from './migrations/0061-set-aside-events.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -106,6 +107,7 @@ export const MIGRATIONS = {
   '0058-unused-numbers': unusedNumbers,
   '0059-unresolved-indexes': unresolvedIndexes,
   '0060-undecided-requests': undecidedRequests,
+  '0061-set-aside-events': setAsideEvents,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

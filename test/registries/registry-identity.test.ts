@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
-import type { ReportedEvent, ReportedBy } from '../../src/events/reported-item.js'
+import type { RepositoryPath } from '../../src/events/reference.js'
+import type { ReportedEvent, ReportedBy, UnreadableEvent } from '../../src/events/reported-item.js'
 import { createRegistries, type Registry } from '../../src/registries/registries.js'
 import { readConflicts } from '../../src/registries/conflicts.js'
 import { joinRegistries, JoinRefused } from '../../src/registries/join-registries.js'
@@ -78,6 +79,25 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
     await one.refresh()
     expect(await resolved(one, '@c')).toEqual(['a'])
     expect(await resolved(await service(), 'p2@a p3@c @b')).toEqual(['a', 'a', 'a'])
+  })
+
+  test('is decided for set-aside events as for others, but nothing is learned from them', async () => {
+    const setAside = async (identity: RegistryIdentity, text: string, named?: string): Promise<unknown> => {
+      const about = { repository: 'team/app' as RepositoryPath, isPull: true, ...sender(text) }
+      const { id: eventId } = reported({})
+      const event = { id: eventId, unreadable: 'bad_tag', detail: '', excerpt: '{}', about } satisfies UnreadableEvent
+      const [resolvedEvent] = await identity.resolve([event], named)
+      return (resolvedEvent as UnreadableEvent).about?.registry
+    }
+    const identity = await service([{ name: 'c', aliases: ['prod'] }], { tokenNames: ['prod'] })
+    expect(await resolved(identity, 'p1@a')).toEqual(['a'])
+    const registries = []
+    for (const text of ['p1@b', 'p2@a', '@a', '@x', '']) registries.push(await setAside(identity, text))
+    expect(registries).toEqual(['a', 'a', 'a', 'x', 'unknown'])
+    expect(await setAside(identity, 'p3')).toMatch(/^unknown@/)
+    expect(await setAside(identity, 'p1@a', 'prod')).toBe('c')
+    expect(await setAside(await service([], { setting: 'host' }), 'p1@b')).toBe('b')
+    expect([...identity.learned().hosts.keys(), ...identity.learned().processes.keys()]).toEqual(['a', 'p1'])
   })
 
   test('costs one transaction if it is new, and none if it is known', async () => {

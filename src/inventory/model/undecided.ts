@@ -32,12 +32,10 @@ const pointsAnywhere: Part = sql`(
   )
 )`
 
-/**
- * The ids of repositories in which an event that does not show its object may be about any manifest or blob. A statement computes
- * them once.
- * @param isMeant a condition on the id of a repository
- */
-export const undecidedRepositories = ({ since, isOfTags }: Undecided, isMeant: (id: Part) => Part): Part => {
+type IdsOf = (undecided: Undecided, isMeant: (id: Part) => Part) => Part
+
+/** The ids of repositories in which an event that does not show its object may be about any manifest or blob. */
+export const withUnknownRequests: IdsOf = ({ since, isOfTags }, isMeant) => {
   const used = sql`select id from inventory.repositories where undecided_at >= ${since}::timestamptz and ${isMeant(sql`id`)}`
   return isOfTags
     ? sql`(
@@ -48,3 +46,18 @@ export const undecidedRepositories = ({ since, isOfTags }: Undecided, isMeant: (
   )`
     : sql`(${used})`
 }
+
+/** The ids of repositories that a set-aside event may have used; or changed, if no reconciliation has stored all tags since. */
+export const withSetAsideEvents: IdsOf = ({ since, isOfTags }, isMeant) => sql`(
+    select r.id from inventory.set_aside_events s join inventory.repositories r on r.registry = s.registry and r.name = s.name
+    where (s.arrived_at >= ${since}::timestamptz
+        ${isOfTags ? sql`or s.changed_at > coalesce(r.reconciled_at - ${SPAN_OF_DOUBT}, '-infinity')` : sql``})
+      and ${isMeant(sql`r.id`)}
+  )`
+
+/**
+ * The ids of repositories of which everything may be in use. A statement computes them once.
+ * @param isMeant a condition on the id of a repository
+ */
+export const undecidedRepositories: IdsOf = (undecided, isMeant) =>
+  sql`(${withUnknownRequests(undecided, isMeant)} union ${withSetAsideEvents(undecided, isMeant)})`

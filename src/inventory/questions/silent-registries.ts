@@ -5,6 +5,7 @@ import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
 import { lastHeard, type Heard } from './last-heard.js'
 import type { Undecided } from '../model/undecided.js'
+import { setAsideAnywhereNotes, setAsideNotes } from './set-aside-events.js'
 import { undecidedNotes } from './undecided-requests.js'
 import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.js'
 import { longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
@@ -24,7 +25,7 @@ type Silences = {
   silent: readonly string[]
   /** Registries whose repositories are left out unless they were reconciled since. */
   unreconciled: readonly Unreconciled[]
-  /** The requests of unknown objects because of which repositories are left out, if there are such repositories. */
+  /** The requests of unknown objects and the set-aside events because of which repositories are left out, if there are such repositories. */
   undecided?: Undecided
   /** Whether all registries of the query are left out. */
   isAll: boolean
@@ -66,7 +67,8 @@ const aimOf = ({ offers }: Question, { unused_for }: QueryParameters, now: numbe
  * - `pushes`, for the same queries: seven days without an event. Repositories that `reconcile --apply` has stored since then are
  * not left out.
  *
- * Also finds repositories with an event that does not show which object it is about, see undecided-requests.ts.
+ * Also finds repositories with an event that does not show which object it is about (undecided-requests.ts), and with a set-aside event
+ * (set-aside-events.ts).
  */
 export const silencesIn = async (db: Sql, question: Question, query: QueryParameters, now: Date): Promise<Silences> => {
   const aim = aimOf(question, query, now.getTime())
@@ -81,7 +83,7 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
     doubts.flatMap(({ kind, registry, gap }) => (kind === 'pushes' && gap ? [{ registry, ...affectedBy(gap) }] : [])),
   )
   const undecided = { since: new Date(aim.usedSince ?? aim.now - USES_MS).toISOString(), isOfTags: aim.isOfPushes }
-  const undecidedIn = await undecidedNotes(db, query, undecided)
+  const undecidedIn = [...(await undecidedNotes(db, query, undecided)), ...(await setAsideNotes(db, query, undecided))]
   const affected = new Set(unreconciled.map(({ registry }) => registry))
   return {
     silent: leftOut.map(({ registry }) => registry),
@@ -91,6 +93,7 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
     notes: [
       ...notesOf(doubts.filter(({ kind, registry }) => kind !== 'pushes' || affected.has(registry))),
       ...undecidedIn,
+      ...(await setAsideAnywhereNotes(db, query, undecided)),
     ],
   }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { isoText } from '../../storage/sql/moments.js'
-import { undecidedRepositories, type Undecided } from '../model/undecided.js'
+import { withUnknownRequests, type Undecided } from '../model/undecided.js'
 import type { QueryParameters } from './question.js'
 import { isSelected } from './sql-parts.js'
 
@@ -14,7 +14,7 @@ export const undecidedNotes = async (db: Sql, query: QueryParameters, undecided:
     select x.registry || '/' || x.name as name,
       ${isoText(sql`greatest(x.undecided_at, (select max(t.undecided_at) from inventory.tags t where t.repository_id = x.id and t.undecided_at is not null))`)} as at
     from inventory.repositories x
-    where x.id = any(array${undecidedRepositories(undecided, (id) => isSelected(id, query))})
+    where x.id = any(array${withUnknownRequests(undecided, (id) => isSelected(id, query))})
     order by x.id limit ${MOST_NAMED + 1}
   `.execute(db)
   return [

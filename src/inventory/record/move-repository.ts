@@ -8,6 +8,7 @@ import { CHANGES, isMoved, isEventRowMoved, LOOKUPS, PUSHES, type EventTable } f
 import { closeMove, MoveBlocked, openMove, assertNoOtherOpenMove, type Ids } from './open-moves.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict, type KeyedTable } from './merge-rows.js'
 import { repositoryId } from './repository-id.js'
+import { MERGE_SET_ASIDE } from './store-set-aside.js'
 
 /** A repository, and the repository to which everything recorded about it belongs. */
 export type RepositoryMove = {
@@ -128,8 +129,19 @@ const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<I
           end
     returning id
   `.execute(tx)
+  await copySetAside(tx, from, to)
   const target = targets[0]?.id
   return target === undefined || target === source ? undefined : { from: source, to: target }
+}
+
+/** A copy, because a set-aside event may have arrived after the rename, and be about either path. */
+const copySetAside = async (tx: Sql, from: NamedRepository, to: NamedRepository): Promise<void> => {
+  await sql`
+    insert into inventory.set_aside_events as stored (registry, name, arrived_at, changed_at, reason)
+    select ${to.registry}, ${to.name}, arrived_at, changed_at, reason
+    from inventory.set_aside_events where (registry, name) = (${from.registry}, ${from.name})
+    ${MERGE_SET_ASIDE}
+  `.execute(tx)
 }
 
 const moveManifests =

@@ -43,7 +43,12 @@ export const openMove = async (tx: Sql, { from, to }: Ids, move: Until): Promise
  */
 export const closeMove = async (tx: Sql, { from }: Ids, move: Until): Promise<void> => {
   const { rows } = await sql`
-    delete from inventory.repositories r where id = ${from} and ${IS_EMPTY} returning id
+    with deleted as (
+      delete from inventory.repositories r where id = ${from} and ${IS_EMPTY} returning id, registry, name
+    ), no_longer_set_aside as (
+      delete from inventory.set_aside_events s using deleted where s.registry = deleted.registry and s.name = deleted.name
+    )
+    select id from deleted
   `.execute(tx)
   await sql`
     delete from inventory.open_moves where from_id = ${from} and (${rows.length > 0} or (

@@ -4,7 +4,7 @@ import type { Micros } from '../../events/calendar.js'
 import { identityOfContents } from '../../events/event-id.js'
 import { isFields } from '../../events/json.js'
 import { excerptOf } from './excerpt.js'
-import { identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
+import { identityOfUnreadable, subjectOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
 import type { ReportedEvent, UnreadableEvent } from '../../events/reported-item.js'
 import { NotADelivery, TooManyValues } from '../sender.js'
 import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
@@ -128,9 +128,13 @@ const readItem = (item: unknown, now: Micros): ReportedEvent | Unreadable => {
   }
 }
 
-const setAside = (item: unknown, { reason, message }: Unreadable): UnreadableEvent => ({
-  ...identityOfUnreadable(item),
-  unreadable: reason,
-  detail: message,
-  excerpt: excerptOf(item),
-})
+const setAside = (item: unknown, { reason, message }: Unreadable): UnreadableEvent => {
+  const about = subjectOfUnreadable(item)
+  return {
+    ...identityOfUnreadable(item),
+    unreadable: reason,
+    detail: message,
+    excerpt: excerptOf(item),
+    ...(about && { about }),
+  }
+}

@@ -15,7 +15,7 @@ import {
   type Tag,
 } from '../../events/reference.js'
 import { ACTIONS, UNKNOWN_REGISTRY, type Action, type Actor, type EventIdentity } from '../../events/registry-event.js'
-import type { ReportedEvent } from '../../events/reported-item.js'
+import type { ReportedEvent, UnreadableEvent } from '../../events/reported-item.js'
 import { isHost } from '../../events/registry-host.js'
 import type { UnreadableReason } from '../../events/outcome-reason.js'
 import { addClient, addObject } from './notified-object.js'
@@ -194,4 +194,20 @@ const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: U
 export const identityOfUnreadable = (item: unknown): EventIdentity => {
   const id = isFields(item) ? item.id : undefined
   return typeof id === 'string' && isUuid(id) ? givenIdentity(id) : identityOfContents(jsonOf(item))
+}
+
+/** The repository and the sender of an item that is set aside; undefined if the repository is unreadable. */
+export const subjectOfUnreadable = (item: unknown): UnreadableEvent['about'] => {
+  if (!isFields(item) || !isFields(item.target)) return undefined
+  const { repository } = item.target
+  if (typeof repository !== 'string' || !isRepositoryPath(repository)) return undefined
+  const source = fieldsOf(item.source, 'source', [])
+  const host = hostOf(fieldsOf(item.request, 'request', []), source, [])
+  const instance = instanceOf(source.instanceID, [])
+  return {
+    repository,
+    isPull: item.action === 'pull',
+    ...(host !== undefined && { host }),
+    ...(instance !== undefined && { instance }),
+  }
 }

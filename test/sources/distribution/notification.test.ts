@@ -293,6 +293,23 @@ describe('an event that cannot be read says why, and its neighbours are read', (
     expect(second).toMatchObject({ unreadable: 'broken_utf8' })
   })
 
+  test.each<[string, unknown, object | undefined]>([
+    ['of a push', { ...good, timestamp: '' }, { isPull: false, host: 'registry.example:5000' }],
+    ['of a pull', { ...good, timestamp: '', action: 'pull' }, { isPull: true, host: 'registry.example:5000' }],
+    [
+      'of a process',
+      { ...good, timestamp: '', request: 5, source: { instanceID: 'b' } },
+      { isPull: false, instance: 'b' },
+    ],
+    ['without a valid sender', { ...good, action: 5, request: { host: '?' }, source: 5 }, { isPull: false }],
+    ['without a valid repository', withTarget({ repository: 'Team' }), undefined],
+    ['without a target', { ...good, target: [] }, undefined],
+    ['that is no object', 'good', undefined],
+  ])('%s that cannot be read shows its repository and its sender', (_what, event, about) => {
+    const one = readOne(event) as UnreadableEvent
+    expect(one.about).toEqual(about && { repository: 'team/app', ...about })
+  })
+
   test('what is kept of it holds no address, no token and no user agent', () => {
     const { excerpt } = readOne({ ...good, action: 'sing' }) as UnreadableEvent
     expect(excerpt).toContain('team/app')
