@@ -24,6 +24,7 @@ export const createSaltFiles = (directory: string): SaltStore => {
     add: async (salts) => {
       await mkdir(directory, { recursive: true, mode: 0o700 })
       await chmod(directory, 0o700)
+      for (const part of (await filesIn(directory)).filter(isPart)) await destroy(join(directory, part))
       for (const salt of salts) if (!(await readSalt(directory, nameOf(salt)))) await replaceSalt(directory, salt)
     },
     keepOnly: async (rotation, since) => {
@@ -39,7 +40,10 @@ export const createSaltFiles = (directory: string): SaltStore => {
 
 const nameOf = ({ rotation, from }: Pick<StoredSalt, 'rotation' | 'from'>): string => `${rotation}-${utcDay(from)}`
 
-const isOurs = (file: string): boolean => NAME.test(file.endsWith(PART) ? file.slice(0, -PART.length) : file)
+/** Whether a file is what a crash left of the writing of a salt. */
+const isPart = (file: string): boolean => file.endsWith(PART) && NAME.test(file.slice(0, -PART.length))
+
+const isOurs = (file: string): boolean => NAME.test(file) || isPart(file)
 
 const filesIn = async (directory: string): Promise<string[]> => {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {

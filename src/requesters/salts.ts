@@ -51,22 +51,27 @@ type SaltDeps = {
   random: () => string
 }
 
-/** The salts that all processes on one store share. They reveal nothing without the users key. */
+/**
+ * The salts that all processes on one store share. They reveal nothing without the users key. Creates the salts of the current and of
+ * the next period, and destroys none.
+ */
 export const createSalts = async ({ store, rotation, window, now, random }: SaltDeps): Promise<Salts> => {
   let salts: Salt[] = []
 
-  const rotate = async (): Promise<void> => {
-    const at = microsOf(now())
-    const current = periodOf(at, rotation)
+  const addMissing = async (): Promise<void> => {
+    const current = periodOf(microsOf(now()), rotation)
     const wanted = rotation === 'never' ? [current] : [current, periodOf(current.until, rotation)]
     // A restored database may lack a salt that is already in use. That salt is stored again.
     const textOf = (from: Micros): string => salts.find((salt) => salt.from === from)?.text ?? random()
     await store.add(wanted.map((period) => ({ rotation, ...period, text: textOf(period.from) })))
-    await store.keepOnly(rotation, at - window)
-    salts = await store.list()
+  }
+  const load = async (): Promise<void> => {
+    salts = (await store.list()).filter((salt) => salt.rotation === rotation)
   }
 
-  await rotate()
+  // Only `rotate` destroys salts: the clock may be ahead at the start, and a destroyed salt cannot be restored.
+  await addMissing()
+  await load()
   return {
     at: (moment) => {
       const known = salts.findLast(({ from }) => from <= moment) ?? salts[0]
@@ -74,7 +79,11 @@ export const createSalts = async ({ store, rotation, window, now, random }: Salt
       return known
     },
     before: (salt) => salts.findLast(({ until }) => until <= salt.from),
-    rotate,
+    rotate: async () => {
+      await addMissing()
+      await store.keepOnly(rotation, microsOf(now()) - window)
+      await load()
+    },
   }
 }
 

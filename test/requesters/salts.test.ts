@@ -85,10 +85,25 @@ describe.each([
     expect(await stored()).toEqual(before)
   })
 
-  test('of another rotation are destroyed at once', async () => {
+  test('stay at a start whose clock is ahead: only a rotation destroys salts', async () => {
+    await salts()
+    const before = await stored()
+    now = new Date('2027-03-15T10:00:00Z')
+    await salts()
+    now = new Date('2026-11-30T23:10:00Z')
+    const { at: saltAt } = await salts()
+    expect(await stored()).toEqual(expect.arrayContaining(before))
+    expect(saltAt(microsOf(now)).text).toBe(before[0])
+  })
+
+  test('of another rotation are not used, and a rotation destroys them', async () => {
     await salts('monthly')
     const before = await stored()
-    await salts('daily')
+    const { at: saltAt, rotate } = await salts('daily')
+    for (const time of ['2026-11-30T23:00:00Z', '2026-12-01T00:00:00Z'])
+      expect(before).not.toContain(saltAt(at(time)).text)
+    expect(await stored()).toEqual(expect.arrayContaining(before))
+    await rotate()
     const after = await stored()
     expect(after).toHaveLength(2)
     expect(after.filter((salt) => before.includes(salt))).toEqual([])
