@@ -32,10 +32,10 @@ export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps
     const { measure = 'pulls', period = '30d', ...others } = request.query
     if (!isRepositoryPath(repository) || !isPublic(repository, repositories) || Object.keys(others).length > 0)
       throw new RefusedRequest(404, 'there is no such badge; public_badges names the repositories that have one')
+    if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
+      throw new RefusedRequest(400, `period: expected one of at most ${LONGEST_PERIOD} characters`)
     const query = queryOf({ measures: measure, period, repository }, now())
     if (query.measures.length > 1) throw new RefusedRequest(400, 'measure: expected one')
-    if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
-      throw new RefusedRequest(400, `period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = query.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
       const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, query, context))

@@ -28,25 +28,24 @@ export const periodOf = (text: string, today: string): Period => {
     .toLowerCase()
     .replace(/[\s_]+/g, '-')
   const [, weekday, rest] = /^every-([a-z]+?)s?-(?:of|in)-(.+)$/.exec(words) ?? []
-  if (weekday !== undefined && rest !== undefined) {
-    const number = WEEKDAYS.indexOf(weekday) + 1
-    if (number === 0) throw new PeriodError(`unknown day of the week "${weekday}"`)
-    return { ...periodOf(rest, today), weekday: number }
-  }
-  return (
-    calendar(words) ??
-    isoWeek(words) ??
-    quarterOfYear(words) ??
-    lastDays(words, today) ??
-    lastMonths(words, today) ??
-    named(words, today) ??
-    fail(text)
-  )
+  const range = rangeOf(rest ?? words, today)
+  if (!range) throw new PeriodError(`unknown period "${(rest ?? text).slice(0, LONGEST_EXCERPT)}"; ${EXPECTED}`)
+  if (weekday === undefined) return range
+  const number = WEEKDAYS.indexOf(weekday) + 1
+  if (number === 0) throw new PeriodError(`unknown day of the week "${weekday.slice(0, LONGEST_EXCERPT)}"`)
+  return { ...range, weekday: number }
 }
 
-const fail = (text: string): never => {
-  throw new PeriodError(`unknown period "${text.slice(0, 40)}"; ${EXPECTED}`)
-}
+const LONGEST_EXCERPT = 40
+
+/** A period without a day of the week. */
+const rangeOf = (words: string, today: string): Period | undefined =>
+  calendar(words) ??
+  isoWeek(words) ??
+  quarterOfYear(words) ??
+  lastDays(words, today) ??
+  lastMonths(words, today) ??
+  named(words, today)
 
 const MOST_DAYS = 36_500
 

@@ -45,6 +45,8 @@ export class PullsError extends UserError {
 const MAX_GROUPS = 3
 const MAX_ROWS = 10_000
 const DEFAULT_ROWS = 1_000
+/** The largest number of characters of a parameter that is no filter: more than the names of all measures have. */
+const MAX_LENGTH = 1_000
 const MAX_VALUES = 100
 const MAX_VALUE_LENGTH = 300
 
@@ -86,6 +88,8 @@ export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, n
   const texts = new Map<string, string>()
   for (const [name, value] of Object.entries(parameters)) {
     if (typeof value !== 'string' || value === '') throw new PullsError(`${name}: expected one value`)
+    if (PARAMETER_NAMES.has(name) && value.length > MAX_LENGTH)
+      throw new PullsError(`${name}: expected at most ${MAX_LENGTH} characters`)
     texts.set(name, value)
   }
   const text = (name: string): string | undefined => texts.get(name)

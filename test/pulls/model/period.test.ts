@@ -39,6 +39,12 @@ describe('a period', () => {
     expect(periodOf('every Sundays in last-month', TODAY)).toEqual({ from: '2026-10-01', to: '2026-11-01', weekday: 7 })
   })
 
+  test.each([2, 10, 1_000])('has one day of the week: %i of them are refused', (times) => {
+    expect(() => periodOf(`${'every monday of '.repeat(times)}2026`, TODAY)).toThrow(
+      /^unknown period "every-monday-of-/,
+    )
+  })
+
   test.each([
     '',
     'soon',

@@ -24,6 +24,15 @@ describe('a query about pulls', () => {
     })
   })
 
+  test.each(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])(
+    'is refused if %s is longer than any value, before it is parsed',
+    (name) => {
+      expect(() => parsePullsQuery({ [name]: 'pulls,'.repeat(2_000) }, NOW)).toThrow(
+        new PullsError(`${name}: expected at most 1000 characters`),
+      )
+    },
+  )
+
   test('filters by any dimension, by several values', () => {
     const { filters } = parsePullsQuery({ repository: 'team/*, other', kind: 'runtime' }, NOW)
     expect(filters).toEqual([
