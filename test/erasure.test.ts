@@ -12,6 +12,7 @@ import { createLog } from '../src/service/log.js'
 import { openPulls } from '../src/service/open-pulls.js'
 import { erase } from '../src/pulls/roll-up/erase.js'
 import type { PendingRequest } from '../src/pulls/requests/pending.js'
+import { eraseAlsoFrom } from '../src/storage/embedded/dumps.js'
 import { NOW } from './servers/clock.js'
 import { createCounting } from './servers/counting.js'
 import { filesWith } from './servers/data-directory.js'
@@ -216,6 +217,39 @@ describe('pulls forget on the embedded store', () => {
     await start()
     const { rows } = await sql`select from pulls.outcomes`.execute(app.core.stores.database.sql)
     expect(rows).toHaveLength(1)
+  })
+
+  test('leaves an origin in no pending request of the same client after a change of the salt', async () => {
+    // Without the jobs of a service, which would fold the requests.
+    const core = await createCore(readConfig({ TALLYMAN_DATA_DIR: folder.path }, ROOT), () => now)
+    const { database, dumps, close } = core.stores
+    const pending = async (): Promise<{ origin: string; previous: string | null }[]> => {
+      const { rows } = await sql<{ origin: string; previous: string | null }>`
+        select origin, request::jsonb->>'previous' as previous from pulls.pending order by at
+      `.execute(database.sql)
+      return rows
+    }
+    try {
+      const insert = async (at: string, origin: string, previous?: string): Promise<void> => {
+        const request = JSON.stringify({ requestId: 'r', at: 1, object: 'manifest', method: 'GET', tag: '1', previous })
+        await sql`
+          insert into pulls.pending (id, registry, at, repository, origin, request, who)
+          values (gen_random_uuid(), 'registry.example', ${at}::timestamptz, 'a', ${origin}, ${request}, '{"kind":"cli"}')
+        `.execute(database.sql)
+      }
+      await insert('2026-11-30T23:50:00Z', ORIGIN)
+      await insert('2026-12-01T00:10:00Z', 'its next name', ORIGIN)
+      await insert('2026-12-01T00:11:00Z', 'another', 'the previous name of another')
+      await dumps?.write()
+      await eraseAlsoFrom(dumps, async () => erase(database, { origin: ORIGIN }))
+      expect(await pending()).toEqual([
+        { origin: 'its next name', previous: null },
+        { origin: 'another', previous: 'the previous name of another' },
+      ])
+      expect(filesWith(folder.path, ORIGIN)).toEqual([])
+    } finally {
+      await close()
+    }
   })
 
   test('names a table that is too large to be rewritten while the service runs, and rewrites it at the next start', async () => {

@@ -103,14 +103,15 @@ const deleteRows = async (
   { origin, repository, registries }: Erasure,
   blocksAtOnce?: number,
 ): Promise<Omit<Erased, 'not_rewritten'>> => {
-  const where = sql.join(
+  const isInScope = sql.join(
     [
-      ...(origin === undefined ? [] : [sql`origin = ${origin}`]),
       ...(repository === undefined ? [] : [sql`repository = ${repository}`]),
       ...(registries === undefined ? [] : [sql`registry = any(${registries}::text[])`]),
+      sql`true`,
     ],
     sql` and `,
   )
+  const where = origin === undefined ? isInScope : sql`origin = ${origin} and ${isInScope}`
   const inParts = async (table: string, step: (where: RawBuilder<unknown>) => Promise<number>): Promise<number> =>
     inBlocks(jobs, table, async (isInPart) => step(sql`${isInPart} and ${where}`), blocksAtOnce)
   const eraseFrom = async (table: string): Promise<number> =>
@@ -118,6 +119,13 @@ const deleteRows = async (
 
   // Pending requests first, so that they do not become outcomes after the outcomes were erased.
   const requests = await inParts('pulls.pending', async (isErased) => erasePending(jobs, isErased))
+  if (origin !== undefined)
+    await inBlocks(
+      jobs,
+      'pulls.pending',
+      async (isInPart) => erasePrevious(jobs, origin, sql`${isInPart} and ${isInScope}`),
+      blocksAtOnce,
+    )
   await eraseChains(jobs, where, { registries, blocksAtOnce })
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
@@ -185,6 +193,23 @@ const PENDING_AT_ONCE = 100
 /** @returns how many requests were erased */
 const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> =>
   repeatUntilEmpty(async () => jobs.transaction().execute(async (tx) => eraseSomePending(tx, where)))
+
+/** Erases an origin from the pending requests of the same client with the next salt, which continue its chains. */
+const erasePrevious = async (jobs: Database['jobs'], origin: string, where: RawBuilder<unknown>): Promise<number> =>
+  repeatUntilEmpty(async () =>
+    jobs.transaction().execute(async (tx) => {
+      const { rows } = await sql<{ row_id: string }>`
+        select ctid as row_id from pulls.pending
+        where ${where} and strpos(request, '"previous"') > 0 and request::jsonb->>'previous' = ${origin}
+        order by registry, at limit ${ROWS_AT_ONCE} for update
+      `.execute(tx)
+      await sql`
+        update pulls.pending set request = (request::jsonb - 'previous')::text
+        where ctid = any(${rows.map(({ row_id }) => row_id)}::tid[])
+      `.execute(tx)
+      return rows.length
+    }),
+  )
 
 /**
  * Erases some pending requests, but stores their last uses with times and kinds of clients, as the fold does. The inventory has the
