@@ -104,13 +104,13 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
 }
 
 const createPatiently = async (config: Config, log: Logger, output: LogOutput): Promise<App> => {
-  const end = Date.now() + START_PATIENCE_MS
+  const end = performance.now() + START_PATIENCE_MS
   for (let attempt = 0; ; attempt++) {
     try {
       return await createApp(config, log, clock, { canEndStatements: true, droppedLines: output.dropped })
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
-      if (!isStorageUnavailable(error) || Date.now() > end) throw error
+      if (!isStorageUnavailable(error) || performance.now() > end) throw error
       if (attempt % 10 === 0)
         log.warn({ reason: reasonOf(error) }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))

@@ -1,13 +1,11 @@
 import type { Database } from '../storage/sql/database.js'
-import { claimDuePing, markFailed, markSent, postponePings, type KeptPing } from './history.js'
+import { claimDuePing, LONGEST_WAIT_MS, markFailed, markSent, postponePings, type KeptPing } from './history.js'
 import { UserError } from '../runtime/user-error.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 /** The delays after the first, second, … failed attempt. After the attempt that follows the last delay, Tallyman gives up. */
-const RETRY_DELAYS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
-/** The longest pause that a destination can ask for. */
-const LONGEST_PAUSE = 24 * HOUR
+const RETRY_DELAYS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, LONGEST_WAIT_MS]
 const REQUEST_LIMIT_MS = 30_000
 const PINGS_AT_ONCE = 10
 /**
@@ -104,8 +102,8 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
 type Pause = ReturnType<Exclude<DeliverDeps['pauseIn'], undefined>>
 type Failure = { message: string; pause?: Pause }
 
-/** The requested pause in milliseconds, at most LONGEST_PAUSE. */
-const boundedPauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
+/** The requested pause in milliseconds, at most LONGEST_WAIT_MS. */
+const boundedPauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_WAIT_MS)
 
 /** The destination asks to slow down. */
 class Busy extends DeliveryError {

@@ -1,6 +1,10 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
+import { MOST_AHEAD_SECONDS } from '../runtime/clock-ahead.js'
 import type { Database, Sql } from '../storage/sql/database.js'
 import type { ServicePing } from './payload.js'
+
+/** The longest time from one attempt to the next. */
+export const LONGEST_WAIT_MS = 24 * 60 * 60_000
 
 /** A stored ping, and the state of its delivery. */
 export type KeptPing = ServicePing & {
@@ -58,6 +62,10 @@ export const newestPing = async (database: Database): Promise<KeptPing | undefin
   return rows[0] && toKept(rows[0])
 }
 
+/** A ping whose next attempt is further ahead than any wait: the clock was ahead when the attempt was scheduled. */
+const isAhead = (now: Date): RawBuilder<unknown> =>
+  sql`next_attempt_at > ${new Date(now.getTime() + LONGEST_WAIT_MS + MOST_AHEAD_SECONDS * 1000).toISOString()}::timestamptz`
+
 /**
  * Claims the oldest due ping: it is due again only after the claim, so that no other process sends it.
  * @returns undefined if no ping is due
@@ -71,7 +79,7 @@ export const claimDuePing = async (
     update service_pings set next_attempt_at = ${claimedUntil.toISOString()}::timestamptz
     where recorded_at = (
       select recorded_at from service_pings
-      where sent_at is null and next_attempt_at <= ${now.toISOString()}::timestamptz
+      where sent_at is null and (next_attempt_at <= ${now.toISOString()}::timestamptz or ${isAhead(now)})
       order by recorded_at limit 1 for update skip locked
     )
     returning ${columns}
@@ -108,7 +116,7 @@ export const markFailed = async (
 export const postponePings = async (database: Database, until: Date): Promise<void> => {
   await sql`
     update service_pings set next_attempt_at = ${until.toISOString()}::timestamptz
-    where sent_at is null and next_attempt_at < ${until.toISOString()}::timestamptz
+    where sent_at is null and (next_attempt_at < ${until.toISOString()}::timestamptz or ${isAhead(until)})
   `.execute(database.sql)
 }
 

@@ -5,6 +5,7 @@ import type { NotificationObserver } from '../http/notifications.js'
 import type { Prometheus } from '../http/prometheus.js'
 import type { Receptions } from '../ingest/receptions.js'
 import { messageOf } from '../runtime/error-message.js'
+import { isOver, NO_WAIT, waitOf, type Wait } from '../runtime/wait.js'
 import type { WriteCheck } from './write-check.js'
 
 /** A wrong token or an unavailable store may cause a thousand failures a minute. The log gets one line a minute for each kind. */
@@ -12,11 +13,10 @@ const LOG_EVERY_MS = 60_000
 
 /** Returns whether to log a failure: only the first one of a kind, such as a status, in each minute. */
 export const onceAMinute = (now: () => Date): ((kind: number | string) => boolean) => {
-  const loggedAt = new Map<number | string, number>()
+  const pauses = new Map<number | string, Wait>()
   return (kind) => {
-    const at = now().getTime()
-    if (at - (loggedAt.get(kind) ?? 0) < LOG_EVERY_MS) return false
-    loggedAt.set(kind, at)
+    if (!isOver(pauses.get(kind) ?? NO_WAIT, now())) return false
+    pauses.set(kind, waitOf(LOG_EVERY_MS, now()))
     return true
   }
 }

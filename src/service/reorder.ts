@@ -2,6 +2,7 @@ import type { CountingDeps } from '../counters/additions.js'
 import { mergeRepositories } from '../counters/merge-repositories.js'
 import { mergeReceptions } from '../ingest/receptions-table.js'
 import { eachAlone } from '../storage/each-alone.js'
+import { isOver, waitOf } from '../runtime/wait.js'
 import { createStepSizes, type StepSizes } from '../storage/sql/step-sizes.js'
 import { closeDeleted } from '../inventory/record/close-deleted.js'
 import { propagateNotedBlobs } from '../inventory/record/propagate-noted-blobs.js'
@@ -67,8 +68,8 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
     async () => settleChecks(database, now()),
     // Renames come last, because their number is not limited.
     async () => {
-      const end = now().getTime() + RENAMES_MS
-      await carryOutRenames(database, { since, turns: renames, isOver: () => now().getTime() >= end })
+      const turn = waitOf(RENAMES_MS, now())
+      await carryOutRenames(database, { since, turns: renames, isOver: () => isOver(turn, now()) })
     },
   ]
   await eachAlone(parts, async (part) => part())

@@ -3,6 +3,7 @@ import { isFields } from '../events/json.js'
 import { pauseIn } from '../events/retry-after.js'
 import { boundedBody } from '../runtime/bounded-body.js'
 import { within } from '../runtime/timeout.js'
+import { isOver, msLeft, NO_WAIT, waitOf, type Wait } from '../runtime/wait.js'
 import { comparable, DirectoryUnavailable, type UserDirectory } from './directory.js'
 import { userIdIn } from './user-id.js'
 
@@ -34,6 +35,7 @@ type GitlabUsersOptions = {
 /** Marks a name that GitLab does not know: a cache cannot contain undefined. */
 const UNKNOWN_USER = Symbol('unknown user')
 type GitlabAnswer = string | typeof UNKNOWN_USER
+type RememberedAnswer = { answer: GitlabAnswer; wait: Wait }
 
 /**
  * Looks up the ids of user names in GitLab (GET /users?username=, GitLab's Users API). Answers are cached, there is one request at a
@@ -41,24 +43,29 @@ type GitlabAnswer = string | typeof UNKNOWN_USER
  * over.
  */
 export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: GitlabUsersOptions): UserDirectory => {
-  const remembered = new LRUCache<string, GitlabAnswer>({
+  const remembered = new LRUCache<string, RememberedAnswer>({
     // With a limit of their number (`max`), the cache would allocate all slots at once.
     maxSize: REMEMBERED_USERS,
     sizeCalculation: () => 1,
-    perf: { now: () => now().getTime() },
-    ttlResolution: 0,
   })
   const pendingRequests = new Map<string, Promise<GitlabAnswer>>()
-  let restUntil = 0
+  let rest = NO_WAIT
+
+  const rememberedFor = (name: string): GitlabAnswer | undefined => {
+    const known = remembered.get(name)
+    return known && !isOver(known.wait, now()) ? known.answer : undefined
+  }
 
   const ask = async (name: string): Promise<GitlabAnswer> => {
     try {
       const answer = await requestId({ url, token, now }, name)
-      remembered.set(name, answer, { ttl: answer === UNKNOWN_USER ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS })
+      const ms = answer === UNKNOWN_USER ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS
+      remembered.set(name, { answer, wait: waitOf(ms, now()) })
       return answer
     } catch (error) {
       const requestedMs = error instanceof GitlabBusy ? Math.min(error.retryAfterMs ?? 0, LONGEST_REST_MS) : 0
-      restUntil = Math.max(restUntil, now().getTime() + Math.max(REST_MS, requestedMs))
+      const ms = Math.max(REST_MS, requestedMs)
+      if (ms > msLeft(rest, now())) rest = waitOf(ms, now())
       throw error
     } finally {
       pendingRequests.delete(name)
@@ -68,7 +75,7 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
   const askOnce = async (name: string): Promise<GitlabAnswer> => {
     const pending = pendingRequests.get(name)
     if (pending) return pending
-    if (now().getTime() < restUntil) throw new DirectoryUnavailable('GitLab did not answer a moment ago')
+    if (!isOver(rest, now())) throw new DirectoryUnavailable('GitLab did not answer a moment ago')
     if (pendingRequests.size >= REQUESTS_AT_ONCE) throw new DirectoryUnavailable('too many requests to GitLab at once')
     const request = ask(name)
     pendingRequests.set(name, request)
@@ -79,7 +86,7 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
     kind: 'gitlab',
     idOf: async (name) => {
       const compared = comparable(name)
-      const known = remembered.get(compared) ?? (await within(patienceMs, askOnce(compared), tooSlow))
+      const known = rememberedFor(compared) ?? (await within(patienceMs, askOnce(compared), tooSlow))
       return known === UNKNOWN_USER ? undefined : known
     },
     close: () => undefined,

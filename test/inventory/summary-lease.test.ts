@@ -40,6 +40,19 @@ describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
     expect(await count('inventory.totals')).toBe(1)
   })
 
+  test('that failed while the clock was ahead is tried again at once', async () => {
+    const { database } = stores
+    await sql`delete from inventory.totals`.execute(database.sql)
+    let time = new Date('2030-03-14T00:00:00Z')
+    const { whenDue } = createSummarize(database, () => time)
+    await sql`alter table inventory.most_tagged rename to gone`.execute(database.sql)
+    await expect(whenDue()).rejects.toThrow('most_tagged')
+    await sql`alter table inventory.gone rename to most_tagged`.execute(database.sql)
+    time = fixedClock()
+    await whenDue()
+    expect(await count('inventory.totals')).toBe(1)
+  })
+
   test('is made again if the last one was made with a clock that was years ahead', async () => {
     const { database } = stores
     const ahead = new Date('2030-03-14T00:00:00Z')

@@ -222,6 +222,20 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(2)
   })
 
+  test('whose next attempt was scheduled while the clock was ahead is due', async () => {
+    answer = (_request, response) => response.writeHead(500).end()
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('500')
+    answer = (_request, response) => response.end('{}')
+    const schedule = async (hours: number): Promise<unknown> =>
+      sql`update service_pings set next_attempt_at = ${new Date(clock + hours * 60 * MINUTE)}`.execute(
+        stores.database.sql,
+      )
+    await schedule(24)
+    expect(await deliver().due()).toEqual({ sent: 0, failed: 0 })
+    await schedule(26)
+    expect(await deliver().due()).toEqual({ sent: 1, failed: 0 })
+  })
+
   test('whose sender died meanwhile is sent by the job some minutes later', async () => {
     const dying = { ...deliver(), now: async () => Promise.reject(new Error('killed')) }
     await expect(instance('a', dying).sendNow()).rejects.toThrow('killed')

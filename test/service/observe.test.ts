@@ -10,6 +10,9 @@ test('of each status the log has one line a minute, whatever comes of others', (
   expect([401, 503, 401, 500, 503, 500].map(isToBeTold)).toEqual([true, true, false, true, false, false])
   clock += 60_000
   expect([503, 503].map(isToBeTold)).toEqual([true, false])
+  // The clock was ahead.
+  clock -= 365 * 86_400_000
+  expect([503, 503].map(isToBeTold)).toEqual([true, false])
 })
 
 test('a refused request is logged with its reason, a defect with its stack', () => {

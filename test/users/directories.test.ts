@@ -78,6 +78,23 @@ describe('a GitLab', () => {
     expect(await directory.idOf('alice')).toBe('17')
   })
 
+  test('is asked at once if its rest began while the clock was ahead', async () => {
+    clock += 7_200_000
+    behave = 'fail'
+    await expect(directory.idOf('alice')).rejects.toThrow(DirectoryUnavailable)
+    behave = 'answer'
+    clock -= 7_200_000
+    expect(await directory.idOf('alice')).toBe('17')
+  })
+
+  test('is asked again for a name that it did not know while the clock was ahead', async () => {
+    clock += 7_200_000
+    await directory.idOf('bob')
+    clock -= 7_200_000
+    await directory.idOf('bob')
+    expect(stub.requests).toHaveLength(2)
+  })
+
   test('when it does not answer, an event waits no longer than its patience', async () => {
     behave = 'hang'
     const impatient = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock, patienceMs: 20 })

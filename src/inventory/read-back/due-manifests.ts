@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { repeatUntilEmpty } from '../../storage/sql/batched.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 
 /** A manifest to read, a repository from which it can be read, and how many registries that may be read have it. */
@@ -31,6 +32,8 @@ const LATE = '1 minute'
  * night.
  */
 const DELAYS = ['10 s', '30 s', '1 min', '5 min', '15 min', '1 h', '3 h', '6 h', '12 h', '12 h', '24 h']
+/** The longest delay. */
+const LONGEST_DELAY = '24 h'
 /** From a failure to the attempt at the next registry. */
 const NEXT_REGISTRY = '10 s'
 /** The largest number of attempts, if more than 20 registries have a manifest. */
@@ -190,6 +193,21 @@ const locateAmongMany = async (db: Sql, due: DueManifest, readable: Readable): P
   const [found] = rows
   if (!found) return due
   return { ...due, registry: found.registry, repository: found.name, registries: Number(found.registries) }
+}
+
+/** Makes manifests due whose next attempt is further ahead than any delay: the clock was ahead when the attempt was scheduled. */
+export const dueAhead = async (db: Sql): Promise<void> => {
+  await repeatUntilEmpty(async () => {
+    const { numAffectedRows } = await sql`
+      update inventory.manifests set next_attempt_at = now()
+      where digest = any(array(
+        select digest from inventory.manifests
+        where not contents_known and next_attempt_at > now() + ${LONGEST_DELAY}::interval
+        limit ${STEP} for update skip locked
+      ))
+    `.execute(db)
+    return Number(numAffectedRows ?? 0)
+  })
 }
 
 /** Stores why a manifest could not be read, and when the next attempt is due; none is due after twelve attempts at each registry. */

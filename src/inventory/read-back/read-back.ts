@@ -3,8 +3,9 @@ import { isStorageUnavailable } from '../../storage/unavailable.js'
 import { isCancelled, isContentError, type Database } from '../../storage/sql/database.js'
 import { retryConflicts } from '../../storage/sql/retry-conflicts.js'
 import { messageOf } from '../../runtime/error-message.js'
+import { isOver, msLeft, NO_WAIT, waitOf, type Wait } from '../../runtime/wait.js'
 import { learnManifest } from '../record/learn-manifest.js'
-import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
+import { BEGINNING, claimDue, dueAhead, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
 import { RegistryBusy, RegistryError, RegistrySilent } from '../../registries/client/exchange.js'
 import type { Registries } from '../../registries/registries.js'
 import type { FetchedManifest, RegistryClient } from '../../registries/client/registry-client.js'
@@ -55,25 +56,25 @@ export const createReadBack = ({
   random = Math.random,
 }: ReadBackDeps): ReadBack => {
   let after = BEGINNING
-  let wholeWalkAt = -Infinity
+  let wholeWalk = NO_WAIT
   // A database that was restored has manifests to be read before the position.
-  database.losses.onLoss(() => (wholeWalkAt = -Infinity))
+  database.losses.onLoss(() => (wholeWalk = NO_WAIT))
   let stopped = false
   /** Why the database cancelled a statement of this run. */
   let cancelled: unknown
   /** Registries whose manifests were skipped because of a pause, and the beginning of the first walk that skipped them. */
   let skipped: { registries: Set<string>; from: Position } | undefined
   /** Registries that asked to slow down or did not answer, and when they may be read again. */
-  const pauses = new Map<string, { until: number; refusals: number; reason: string }>()
+  const pauses = new Map<string, { wait: Wait; refusals: number; reason: string }>()
 
-  const pauseLeft = (registry: string): number => (pauses.get(registry)?.until ?? 0) - now().getTime()
+  const pauseLeft = (registry: string): number => msLeft(pauses.get(registry)?.wait ?? NO_WAIT, now())
   const pause = (registry: string, error: RegistryBusy | RegistrySilent): void => {
     const refusals = pauseLeft(registry) > 0 ? 0 : 1 + (pauses.get(registry)?.refusals ?? 0)
     if (refusals === 0) return
     const isBusy = error instanceof RegistryBusy
     const ms = Math.min(pauseMs(isBusy ? error : {}, refusals, random()), LONGEST_PAUSE_MS)
     const reason = isBusy ? 'the registry asks to slow down' : 'the registry does not answer in time'
-    pauses.set(registry, { until: now().getTime() + ms, refusals, reason })
+    pauses.set(registry, { wait: waitOf(ms, now()), refusals, reason })
   }
 
   const pauseIfSlow = (registry: string, tookMs: number): void => {
@@ -81,8 +82,8 @@ export const createReadBack = ({
       pauses.delete(registry)
       return
     }
-    const until = now().getTime() + Math.min(tookMs * SLOW_PAUSE.times, SLOW_PAUSE.longestMs)
-    pauses.set(registry, { until, refusals: 0, reason: 'the registry answers slowly' })
+    const wait = waitOf(Math.min(tookMs * SLOW_PAUSE.times, SLOW_PAUSE.longestMs), now())
+    pauses.set(registry, { wait, refusals: 0, reason: 'the registry answers slowly' })
   }
 
   const read = async (due: DueManifest): Promise<boolean> => {
@@ -91,7 +92,7 @@ export const createReadBack = ({
     const found = pauseLeft(name) > 0 ? { busy: true } : await fetchDue(due)
     if ('busy' in found) {
       const reason = pauses.get(name)?.reason ?? ''
-      await putBack(database.sql, due, { pauseMs: Math.max(0, pauseLeft(name)), reason })
+      await putBack(database.sql, due, { pauseMs: pauseLeft(name), reason })
       return false
     }
     if (!('isSilent' in found)) pauseIfSlow(name, now().getTime() - since)
@@ -169,7 +170,7 @@ export const createReadBack = ({
     const paused = hosts.map((host) => registries.nameOf(host)).filter((name) => pauseLeft(name) > 0)
     if (paused.length > 0) skipped ??= { registries: new Set(), from: after }
     for (const name of paused) skipped?.registries.add(name)
-    return hosts.filter((host) => pauseLeft(registries.nameOf(host)) <= 0)
+    return hosts.filter((host) => pauseLeft(registries.nameOf(host)) === 0)
   }
 
   const takeCancelled = (): unknown => {
@@ -204,11 +205,12 @@ export const createReadBack = ({
     run: async () => {
       const hosts = readableHosts(registries)
       if (hosts.length === 0) return 0
-      if (now().getTime() - wholeWalkAt >= WHOLE_WALK_MS) {
+      if (isOver(wholeWalk, now())) {
+        await dueAhead(database.sql)
         after = BEGINNING
         skipped = undefined
-        wholeWalkAt = now().getTime()
-      } else if (skipped && [...skipped.registries].some((name) => pauseLeft(name) <= 0)) {
+        wholeWalk = waitOf(WHOLE_WALK_MS, now())
+      } else if (skipped && [...skipped.registries].some((name) => pauseLeft(name) === 0)) {
         after = skipped.from
         skipped = undefined
       }

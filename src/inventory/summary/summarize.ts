@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
+import { isOver, NO_WAIT, waitOf } from '../../runtime/wait.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { holdLease, releaseLease, type Lease } from '../../storage/sql/leases.js'
 import { refreshFindings } from './findings.js'
@@ -71,7 +72,7 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
       await attempted?.release()
     }
   }
-  let retryAt = -Infinity
+  let rest = NO_WAIT
   /**
    * The same pause follows a failed and a successful summary: a failed one may have taken an hour, and may fail each time. If
    * statements were cancelled, the summary is stored, but the job fails, so that the error is logged and the pause is observed.
@@ -83,7 +84,7 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
       if (cancelled.length > 0)
         throw new AggregateError(cancelled, 'the contents of some repositories are unknown in the summary')
     } catch (error) {
-      retryAt = now().getTime() + restSeconds((performance.now() - start) / 1000) * 1000
+      rest = waitOf(restSeconds((performance.now() - start) / 1000) * 1000, now())
       throw error
     }
   }
@@ -95,7 +96,7 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
       await make(await attempt())
     },
     whenDue: async () => {
-      if (now().getTime() < retryAt || !(await isSummaryDue(database.sql, now()))) return
+      if (!isOver(rest, now()) || !(await isSummaryDue(database.sql, now()))) return
       const lease = await holdLease(database, JOB, { holder, seconds: LEASE_SECONDS })
       if (!lease) return
       try {

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import { isoTime, microsOf } from '../../events/calendar.js'
 import { isConflict, type Database, type Sql } from '../../storage/sql/database.js'
+import { isOver, waitOf } from '../../runtime/wait.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import type { PendingRequest } from '../requests/pending.js'
 import { withoutPushChecks } from '../fold-job/look-up-heads.js'
@@ -103,8 +104,8 @@ const foldNew = async (
   state.isCleared = true
   for (const [registry, requests] of found.requests) {
     const foldAll = async (): Promise<boolean> => {
-      const end = now().getTime() + MAX_LOOK_UPS_MS
-      const uses = await withoutPushChecks(database.jobs, requests, () => now().getTime() > end)
+      const turn = waitOf(MAX_LOOK_UPS_MS, now())
+      const uses = await withoutPushChecks(database.jobs, requests, () => isOver(turn, now()))
       for (let from = 0; from < uses.length; from += sizes.batch) {
         const batch = uses.slice(from, from + sizes.batch)
         const isOwner = await inTransaction(

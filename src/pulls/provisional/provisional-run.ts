@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
+import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { epochMicros } from '../../storage/sql/moments.js'
@@ -47,6 +48,8 @@ export const takeRun = async (db: Sql, holder: string): Promise<LeasedRun | unde
         epoch = case when run.holder = excluded.holder and not ${isForeignSnapshot} then run.epoch else run.epoch + 1 end,
         snapshot = case when not ${isForeignSnapshot} then run.snapshot end
       where run.holder is null or run.holder = excluded.holder or run.until < now()
+        -- The clock was ahead when its holder took it.
+        or run.until > now() + ${LEASE} + ${MOST_AHEAD_SECONDS} * interval '1 second'
     returning epoch::text, snapshot, ${epochMicros(sql`shown_to`)}::text as until
   `.execute(db)
   const [row] = rows

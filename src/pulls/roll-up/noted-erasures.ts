@@ -41,7 +41,10 @@ export const unfinishedErasures = async (db: Sql, minutes: number): Promise<Note
     registries: string[] | null
   }>`
     select number, origin, repository, registries from pulls.erasures
-    where noted_at <= now() - ${minutes} * interval '1 minute' order by number
+    where noted_at <= now() - ${minutes} * interval '1 minute'
+      -- The clock was ahead when it began.
+      or noted_at > now()
+    order by number
   `.execute(db)
   return rows.map(({ number, origin, repository, registries }) => ({
     ...{ number, origin: origin ?? undefined, repository: repository ?? undefined },

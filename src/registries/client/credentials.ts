@@ -1,3 +1,4 @@
+import { isOver, NO_WAIT, waitOf } from '../../runtime/wait.js'
 import type { Registry } from '../registries.js'
 
 /** A user with a password, or a refresh token of the token flow (`identitytoken` in Docker's configuration). */
@@ -20,13 +21,13 @@ export const credentialsOf = (
   if (username !== undefined && password !== undefined) return async () => Promise.resolve({ username, password })
   if (!find) return async () => Promise.resolve(undefined)
   const hosts = [...(url === undefined ? [] : [new URL(url).host]), name, ...aliases]
-  let until = 0
+  let wait = NO_WAIT
   let found: Promise<Credentials | undefined> | undefined
   return async () => {
-    if (!found || now().getTime() >= until) {
-      until = now().getTime() + REMEMBERED_MS
+    if (!found || isOver(wait, now())) {
+      wait = waitOf(REMEMBERED_MS, now())
       found = find(hosts)
-      found.catch(() => (until = 0))
+      found.catch(() => (wait = NO_WAIT))
     }
     return found
   }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { fieldsIn } from './bounded-json.js'
+import { isOver, waitOf, type Wait } from '../../runtime/wait.js'
 import type { Challenge } from './challenges.js'
 import type { Credentials } from './credentials.js'
 import { RegistryError, statusError, type Exchange } from './exchange.js'
@@ -41,7 +42,7 @@ type RegistryAuthDeps = {
 }
 /** The parameters of a token request. */
 type TokenRequest = { realm: URL; service: string; scope: string }
-type Token = { value: string; until: number }
+type Token = { value: string; wait: Wait }
 
 /** Basic authentication and the token flow (distribution's docs, "Token Authentication Specification" and "OAuth2"). */
 export const createRegistryAuth = ({ registry, credentials, exchange, now }: RegistryAuthDeps): RegistryAuth => {
@@ -57,7 +58,7 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Reg
 
   const keptToken = (wanted: TokenRequest): string | undefined => {
     const token = tokens.get(keyOf(wanted))
-    return token && now().getTime() < token.until ? `Bearer ${token.value}` : undefined
+    return token && !isOver(token.wait, now()) ? `Bearer ${token.value}` : undefined
   }
 
   const newToken = async (wanted: TokenRequest, signal: AbortSignal): Promise<string> => {
@@ -71,14 +72,14 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Reg
 
   const requestToken = async (wanted: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const { realm } = wanted
-    const requestedAt = now().getTime()
+    const requestedAt = now()
     const request = tokenHttpRequest(wanted, await credentials())
     const answer = await exchange({ ...request, signal, largestAnswer: LARGEST_ANSWER })
     const { status } = answer
     if (status !== 200)
       throw statusError(answer, `${realm.host} answered ${status} when asked for a token${remedy(status)}`, now())
     const { value, seconds } = tokenIn(answer.body, realm)
-    return { value, until: requestedAt + seconds * 1000 * USED_OF_ITS_LIFE }
+    return { value, wait: waitOf(seconds * 1000 * USED_OF_ITS_LIFE, requestedAt) }
   }
 
   const requestFor = (area: string, { realm = '', service = '' }: Challenge['parameters']): TokenRequest => ({

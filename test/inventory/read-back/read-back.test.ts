@@ -155,6 +155,29 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     await busy.stop()
   })
 
+  test('without a pause that began while the clock was ahead', async () => {
+    let clock = Date.parse('2026-11-22T12:00:00Z')
+    let isBusy = true
+    const busy = await startStub(({ path }, response) => {
+      if (isBusy) response.writeHead(429, { 'retry-after': '30' }).end()
+      else response.writeHead(200).end(serves.get(path) ?? '{}')
+    })
+    const reading = readBack([{ ...named(), url: busy.url }], () => new Date(clock))
+    await ingest(pushed())
+    expect(await reading.run()).toBe(0)
+    isBusy = false
+    clock -= 86_400_000
+    await due()
+    expect(await reading.run()).toBe(1)
+    await busy.stop()
+  })
+
+  test('if their next attempt was scheduled while the clock of the database was ahead', async () => {
+    await ingest(pushed())
+    await run(`update inventory.manifests set next_attempt_at = now() + interval '1 year', attempts = 3`)
+    expect(await readBack().run()).toBe(1)
+  })
+
   test.each([
     ['for no time at all', '0'],
     ['until a moment that has passed', 'Sat, 21 Nov 2020 12:00:00 GMT'],
@@ -516,10 +539,10 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     await ingest(pushed())
     const away = new Error('Connection terminated')
     const database = failingOnce(away)
-    let claimed = false
+    // One that looks for attempts that are too far ahead, and the claim.
+    let statements = 2
     const getExecutor = (): ReturnType<Database['sql']['getExecutor']> => {
-      if (claimed) throw away
-      claimed = true
+      if (statements-- === 0) throw away
       return stores.database.sql.getExecutor()
     }
     const gone: Database = { ...database, sql: { getExecutor } as unknown as Database['sql'] }

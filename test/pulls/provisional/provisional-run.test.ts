@@ -76,6 +76,13 @@ describe.each(STORE_PAIRS)('the run that shows provisional pulls, on %s', (_, op
     expect(await jobs.transaction().execute(async (tx) => lockRun(tx, run))).toBe(false)
   })
 
+  test('is taken from a process that took it while the clock was ahead, and ended', async () => {
+    const { jobs } = stores.database
+    await takeRun(jobs, 'one')
+    await sql`update provisional.run set until = now() + interval '2 hours'`.execute(jobs)
+    expect(await takeRun(jobs, 'two')).toBeDefined()
+  })
+
   test('continues at once in another process if the first one ends', async () => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0)])

@@ -161,6 +161,19 @@ test.each(STORE_PAIRS)('an erasure that was interrupted at any statement is fini
   }
 })
 
+test.each(STORE_PAIRS)('an erasure that began while the clock was ahead is finished, on %s', async (_, open) => {
+  const { database, close } = await open()
+  try {
+    await sql`insert into pulls.erasures (noted_at, origin) values (now() + interval '1 year', 'o')`.execute(
+      database.sql,
+    )
+    expect(await finishErasures(database, 60)).toBe(1)
+    expect(await finishErasures(database, 0)).toBe(0)
+  } finally {
+    await close()
+  }
+})
+
 test.each(STORE_PAIRS)('an erasure beside a move of the registry leaves nothing, on %s', async (_, open) => {
   const stores = await open()
   const names = ['alias.example', 'registry.example']
