@@ -54,6 +54,7 @@ import { unusedNumbers } from './migrations/0058-unused-numbers.js'
 import { unresolvedIndexes } from './migrations/0059-unresolved-indexes.js'
 import { undecidedRequests } from './migrations/0060-undecided-requests.js'
 import { setAsideEvents } from './migrations/0061-set-aside-events.js'
+import { processesOfRegistries } from './migrations/0062-processes-of-registries.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -108,6 +109,7 @@ export const MIGRATIONS = {
   '0059-unresolved-indexes': unresolvedIndexes,
   '0060-undecided-requests': undecidedRequests,
   '0061-set-aside-events': setAsideEvents,
+  '0062-processes-of-registries': processesOfRegistries,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

@@ -4,6 +4,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
 import { lastHeard, type Heard } from './last-heard.js'
+import { silentProcessNotes } from './silent-processes.js'
 import type { Undecided } from '../model/undecided.js'
 import { setAsideAnywhereNotes, setAsideNotes } from './set-aside-events.js'
 import { undecidedNotes } from './undecided-requests.js'
@@ -84,14 +85,17 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
   )
   const undecided = { since: new Date(aim.usedSince ?? aim.now - USES_MS).toISOString(), isOfTags: aim.isOfPushes }
   const undecidedIn = [...(await undecidedNotes(db, query, undecided)), ...(await setAsideNotes(db, query, undecided))]
+  const silent = new Set(leftOut.map(({ registry }) => registry))
+  const offered = registries.map(({ registry }) => registry).filter((registry) => !silent.has(registry))
   const affected = new Set(unreconciled.map(({ registry }) => registry))
   return {
-    silent: leftOut.map(({ registry }) => registry),
+    silent: [...silent],
     unreconciled,
     ...(undecidedIn.length > 0 && { undecided }),
     isAll: registries.length > 0 && leftOut.length === registries.length,
     notes: [
       ...notesOf(doubts.filter(({ kind, registry }) => kind !== 'pushes' || affected.has(registry))),
+      ...(await silentProcessNotes(db, offered, now)),
       ...undecidedIn,
       ...(await setAsideAnywhereNotes(db, query, undecided)),
     ],
