@@ -6,7 +6,7 @@ import { listCounters } from '../counters/read.js'
 import { createAuthorize, createFindToken } from '../http/auth.js'
 import { badgeRoutes } from '../http/badges.js'
 import { dumpRoutes } from '../http/dumps.js'
-import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from '../http/health.js'
+import { healthRoutes, prometheusRoutes, statusRoutes } from '../http/health.js'
 import { reconcileRoutes } from '../http/inventory-reconcile.js'
 import { inventoryRoutes } from '../http/inventory.js'
 import { createNotificationHandler } from '../http/notifications.js'
@@ -20,7 +20,7 @@ import { createHttpServer } from '../http/server.js'
 import { trackRoutes } from '../http/track.js'
 import { publicUsageData, usageData } from '../http/usage-data.js'
 import type { Background } from './background.js'
-import { checkStores } from './check-stores.js'
+import { createStoreCheck } from './check-stores.js'
 import type { Core } from './core.js'
 import { droppedLineWarnings, type DroppedLines } from './log-output.js'
 import { observeNotifications, onceAMinute } from './observe.js'
@@ -74,7 +74,7 @@ type Routers = Record<'open' | 'metrics' | 'closed', Router[]>
 const routersOf = (deps: DoorsDeps): Routers => {
   const { config, metrics, stores, now } = deps.core
   const { database, sketches, prometheus, pulls } = deps.recording
-  const check = async (): Promise<StoreCheck> => checkStores({ database, sketches })
+  const check = createStoreCheck({ database, sketches }, () => performance.now())
   const metricsRoutes = prometheusRoutes(prometheus)
   return {
     open: [
