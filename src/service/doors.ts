@@ -20,7 +20,7 @@ import { createHttpServer } from '../http/server.js'
 import { trackRoutes } from '../http/track.js'
 import { publicUsageData, usageData } from '../http/usage-data.js'
 import type { Background } from './background.js'
-import { createStoreCheck } from './check-stores.js'
+import { checkStores, createStoreCheck } from './check-stores.js'
 import type { Core } from './core.js'
 import { droppedLineWarnings, type DroppedLines } from './log-output.js'
 import { observeNotifications, onceAMinute } from './observe.js'
@@ -74,12 +74,12 @@ type Routers = Record<'open' | 'metrics' | 'closed', Router[]>
 const routersOf = (deps: DoorsDeps): Routers => {
   const { config, metrics, stores, now } = deps.core
   const { database, sketches, prometheus, pulls } = deps.recording
-  const check = createStoreCheck({ database, sketches }, () => performance.now())
+  const sharedCheck = createStoreCheck({ database, sketches }, () => performance.now())
   const metricsRoutes = prometheusRoutes(prometheus)
   return {
     open: [
       healthRoutes({
-        checkStores: check,
+        checkStores: sharedCheck,
         checkWrites: deps.writes.check,
         hasFailed: () => stores.failure() !== undefined,
       }),
@@ -88,7 +88,10 @@ const routersOf = (deps: DoorsDeps): Routers => {
       badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),
     ],
     metrics: [metricsRoutes],
-    closed: [statusRoutes({ status: statusOf(deps), checkStores: check }), ...operatorRouters(deps)],
+    closed: [
+      statusRoutes({ status: statusOf(deps), checkStores: async () => checkStores({ database, sketches }) }),
+      ...operatorRouters(deps),
+    ],
   }
 }
 

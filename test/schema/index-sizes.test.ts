@@ -39,6 +39,7 @@ const LONGEST: Readonly<Record<string, number>> = {
   ...{ kind: CONSTANT, rotation: CONSTANT, dimension: CONSTANT, grain: CONSTANT, what: CONSTANT, job: CONSTANT },
   'inventory.repositories.name': LONGEST_REPOSITORY,
   'inventory.tags.name': LONGEST_TAG,
+  'inventory.set_aside_events.name': LONGEST_REPOSITORY,
   'repositories.name': LONGEST_REPOSITORY,
   'event_clocks.name': HOST + 1 + INSTANCE,
   'leases.name': CONSTANT + HOST,
