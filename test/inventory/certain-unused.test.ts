@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { moveRepository } from '../../src/inventory/record/move-repository.js'
@@ -7,10 +7,10 @@ import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 import { foldPending } from '../../src/pulls/fold-job/fold-pending.js'
 import type { Database } from '../../src/storage/sql/database.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, createAsking, OCI_LAYER, short, useAsking, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 import { put, stubRegistry, type StubRegistry } from '../servers/stub-registry.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -20,12 +20,14 @@ const SEPTEMBER = '2026-09-18T10:00:00Z'
 const YESTERDAY = '2026-11-26T10:00:00Z'
 /** Within the 15 minutes in which a HEAD may still be part of a push. */
 const JUST_NOW = '2026-11-27T11:55:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const NODE = { address: '192.0.2.9', userAgent: 'containerd/v1.7.21' }
 const SCANNER = { address: '192.0.2.5', userAgent: 'trivy/0.50.1' }
 
 const part = (name: string, mediaType: string): Descriptor => ({ digest: digestOf(name), mediaType, size: 10 })
-const layers = (...names: string[]): Descriptor[] => [part('c1', OCI_CONFIG), ...names.map((name) => part(name, LAYER))]
+const layers = (...names: string[]): Descriptor[] => [
+  part('c1', OCI_CONFIG),
+  ...names.map((name) => part(name, OCI_LAYER)),
+]
 const manifest = (name: string, more: Wanted = {}): Wanted => ({
   ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, references: layers('b1'), at: OLD },
   ...more,
@@ -37,16 +39,7 @@ const head = { action: 'pull', method: 'HEAD', ...NODE } as const
 const remove = (name: string, at: string): Wanted => ({ action: 'delete', digest: digestOf(name), at })
 
 describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking, startAnew } = useAsking(open, NOW)
   const untagged = async (parameters: object = {}): Promise<string[]> =>
     asking.digests('untagged-manifests', parameters)
   /** By both questions, which never differ. */
@@ -96,15 +89,14 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       // Enough blobs and manifests for several parts of a repair.
       for (let i = 0; i < 450; i++) {
         const name = `e${i.toString(16)}`
-        const one = { digest: digestOf(name), mediaType: OCI_IMAGE, size: 20, contents: [part(`b${name}`, LAYER)] }
+        const one = { digest: digestOf(name), mediaType: OCI_IMAGE, size: 20, contents: [part(`b${name}`, OCI_LAYER)] }
         put(registry.repository('team/app'), one, name)
       }
       let isRepaired = false
       let last = 0
       while (!isRepaired) {
         last++
-        await stores.clear()
-        asking = createAsking(stores, NOW)
+        await startAnew()
         await asking.ingest(manifest('a1', { ...pull, at: SEPTEMBER }))
         let before = 0
         const database: Database = {
@@ -172,14 +164,18 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       asking.ingest(
         blob('b1', { action: 'pull', method: 'HEAD', at: '2026-11-18T10:00:00Z' }),
         blob('b2', { at: '2026-11-18T10:00:00Z' }),
-        manifest('a9', { at: '2026-11-18T10:01:00Z', tag: 'x', references: [part('b1', LAYER), part('b2', LAYER)] }),
+        manifest('a9', {
+          at: '2026-11-18T10:01:00Z',
+          tag: 'x',
+          references: [part('b1', OCI_LAYER), part('b2', OCI_LAYER)],
+        }),
         remove('a9', '2026-11-19T10:00:00Z'),
       )
 
     test('that was there before the first event may be of a manifest without a tag, which reconcile cannot see', async () => {
       await reused()
       const registry = stubRegistry()
-      const old = { digest: digestOf('a0'), mediaType: OCI_IMAGE, size: 20, contents: [part('b1', LAYER)] }
+      const old = { digest: digestOf('a0'), mediaType: OCI_IMAGE, size: 20, contents: [part('b1', OCI_LAYER)] }
       put(registry.repository('team/app'), old)
       registry.repository('team/app').blobs.set(digestOf('b2'), 10)
       await repaired(registry)
@@ -196,8 +192,8 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       ],
       [
         'an index that lives again',
-        [index('a9', [part('b2', LAYER)]), remove('a9', SEPTEMBER)],
-        [index('a9', [part('b2', LAYER)], { ...pull, at: YESTERDAY })],
+        [index('a9', [part('b2', OCI_LAYER)]), remove('a9', SEPTEMBER)],
+        [index('a9', [part('b2', OCI_LAYER)], { ...pull, at: YESTERDAY })],
       ],
       [
         'an image that no event showed there, and an index lists',

@@ -1,35 +1,25 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
-import { createAsking, type Asking } from '../servers/asking.js'
+import { OCI_LAYER, useAsking } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 /** The largest size that installations may have stored. */
 const HUGE = Number.MAX_SAFE_INTEGER
 const layers = (count: number): Descriptor[] =>
-  Array.from({ length: count }, (_one, i) => ({ digest: digestOf(`b${i}`), mediaType: LAYER, size: HUGE }))
+  Array.from({ length: count }, (_one, i) => ({ digest: digestOf(`b${i}`), mediaType: OCI_LAYER, size: HUGE }))
 
 describe.each(STORE_PAIRS)('stored sizes that exceed 2^63 together, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { asking } = useAsking(open, NOW)
 
   test('leave the summary and the images of all registries', async () => {
     const image = { object: 'manifest', mediaType: OCI_IMAGE, size: 500, tag: '1', references: layers(1_100) } as const
     await asking.ingest(
       { ...image, registry: 'hostile.example', repository: 'one', digest: digestOf('a1') },
       { ...image, registry: 'hostile.example', repository: 'two', digest: digestOf('a1') },
-      { ...image, digest: digestOf('a2'), references: [{ digest: digestOf('c1'), mediaType: LAYER, size: 7 }] },
+      { ...image, digest: digestOf('a2'), references: [{ digest: digestOf('c1'), mediaType: OCI_LAYER, size: 7 }] },
     )
     await asking.summary()
     const repositories = await asking.items('repositories')
@@ -47,8 +37,8 @@ describe.each(STORE_PAIRS)('stored sizes that exceed 2^63 together, on %s', (_, 
     const huge = { object: 'manifest', mediaType: OCI_IMAGE, size: 500, tag: '1' } as const
     const repositories = ['one', 'two', 'three']
     for (const [i, repository] of repositories.entries()) {
-      const last = { digest: digestOf(`d${i}`), mediaType: LAYER, size: HUGE - 4 * i }
-      const first = { digest: digestOf(`e${i}`), mediaType: LAYER, size: HUGE }
+      const last = { digest: digestOf(`d${i}`), mediaType: OCI_LAYER, size: HUGE - 4 * i }
+      const first = { digest: digestOf(`e${i}`), mediaType: OCI_LAYER, size: HUGE }
       await asking.ingest({ ...huge, repository, digest: digestOf(`a${i}`), references: [first, last] })
     }
     await asking.summary()

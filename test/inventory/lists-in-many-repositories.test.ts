@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { refreshFindings } from '../../src/inventory/summary/findings.js'
 import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
 import type { Database } from '../../src/storage/sql/database.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, OCI_LAYER, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { seeingTransactions, StatementEnded } from '../servers/seen-statements.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const OLD = '2026-01-10T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
 const part = (name: string, mediaType: string): Descriptor => ({ digest: digestOf(name), mediaType, size: 20 })
 const manifest = (name: string, more: Wanted = {}): Wanted => ({
@@ -19,7 +18,7 @@ const manifest = (name: string, more: Wanted = {}): Wanted => ({
   ...more,
 })
 const image = (name: string, more: Wanted): Wanted =>
-  manifest(name, { references: [part(`c${name}`, OCI_CONFIG), part(`b${name}`, LAYER)], ...more })
+  manifest(name, { references: [part(`c${name}`, OCI_CONFIG), part(`b${name}`, OCI_LAYER)], ...more })
 /** An index that lists one image so many times, or several indexes. */
 const index = (name: string, references: Descriptor[], more: Wanted): Wanted =>
   manifest(name, { mediaType: OCI_INDEX, references, ...more })
@@ -33,16 +32,7 @@ const withFindings = (repository: string): Wanted[] => [
 ]
 
 describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking } = useAsking(open, NOW)
   /** The repositories in which a question offers something, with what it offers. */
   const offered = async (question: string): Promise<Record<string, string[]>> => {
     const found: Record<string, string[]> = {}

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import type { Question } from '../../src/inventory/questions/question.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, OCI_LAYER, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const OLD = '2026-01-10T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const WEB = { repository: 'web' }
 
 const part = (name: string, mediaType: string): Descriptor => ({ digest: digestOf(name), mediaType, size: 20 })
@@ -19,7 +18,7 @@ const manifest = (name: string, references: Descriptor[], more: Wanted = {}): Wa
   ...more,
 })
 const image = (name: string, more: Wanted = {}): Wanted =>
-  manifest(name, [part(`c${name}`, OCI_CONFIG), part(`b${name}`, LAYER)], more)
+  manifest(name, [part(`c${name}`, OCI_CONFIG), part(`b${name}`, OCI_LAYER)], more)
 const index = (name: string, indexes: readonly string[], images: readonly string[], more: Wanted = {}): Wanted =>
   manifest(name, [...indexes.map((one) => part(one, OCI_INDEX)), ...images.map((one) => part(one, OCI_IMAGE))], {
     mediaType: OCI_INDEX,
@@ -79,15 +78,8 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
   // 1,560 and 10,920 entries: indexes above what lacks a part are followed in the first repository, and not in the second.
   const count = pair === 'the embedded stores' ? 40 : 105
 
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
+  const { asking } = useAsking(open, NOW)
   beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
     await asking.ingest(...ORDINARY)
   })
   const shortNames = (items: readonly Item[]): string[] => items.map(({ digest }) => short(digest)).sort()

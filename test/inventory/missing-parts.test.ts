@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, OCI_LAYER, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const FOREIGN = [
   'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
   'application/vnd.oci.image.layer.nondistributable.v1.tar',
@@ -29,7 +28,7 @@ const manifest = (name: string, references: Descriptor[], more: Wanted = {}): Wa
 const index = (name: string, references: Descriptor[], more: Wanted = {}): Wanted =>
   manifest(name, references, { mediaType: OCI_INDEX, ...more })
 const image = (name: string, more: Wanted = {}): Wanted =>
-  manifest(name, [part(`c${name}`, OCI_CONFIG), part(`b${name}`, LAYER)], more)
+  manifest(name, [part(`c${name}`, OCI_CONFIG), part(`b${name}`, OCI_LAYER)], more)
 const deleted = (name: string, more: Wanted = {}): Wanted => ({
   action: 'delete',
   digest: digestOf(name),
@@ -38,16 +37,7 @@ const deleted = (name: string, more: Wanted = {}): Wanted => ({
 })
 
 describe.each(STORE_PAIRS)('parts of images on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking } = useAsking(open, NOW)
   const missing = async (): Promise<unknown[]> => {
     await asking.summary()
     return found()
@@ -120,7 +110,7 @@ describe.each(STORE_PAIRS)('parts of images on %s', (_, open) => {
   })
 
   describe.each(FOREIGN)('of the type %s', (type) => {
-    const references = [part('c1', OCI_CONFIG, 5), part('f1', type, 9000), part('b1', LAYER, 100)]
+    const references = [part('c1', OCI_CONFIG, 5), part('f1', type, 9000), part('b1', OCI_LAYER, 100)]
     const size = async (): Promise<unknown> => (await asking.items('images', { repository: 'team/app' }))[0]?.size
     const present = async (): Promise<unknown> =>
       (await asking.items('tree', { repository: 'team/app', reference: '1' })).find(

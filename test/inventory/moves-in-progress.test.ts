@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RepositoryPath } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/descriptor.js'
@@ -8,11 +8,11 @@ import { carryOutRenames } from '../../src/inventory/record/renames.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 import type { Database } from '../../src/storage/sql/database.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { liveIn } from '../servers/inventory.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 import { stubRegistry } from '../servers/stub-registry.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -105,16 +105,7 @@ const OF_ALIAS: Moves = {
 }
 
 describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking } = useAsking(open, NOW)
 
   /** The database of a process; `before` runs before each transaction of a job, which fails if it does. */
   const watched = (before: (transaction: number) => void): Database => {

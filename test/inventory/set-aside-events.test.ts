@@ -1,16 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
 import type { ResolvedItem } from '../../src/events/reported-item.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { carryOutRenames } from '../../src/inventory/record/renames.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
-import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, imageWithLayer, useAsking, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { readByHost } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { OCI_IMAGE } from '../servers/manifests.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 import { put, stubRegistry } from '../servers/stub-registry.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -18,7 +18,6 @@ const JANUARY = '2026-01-10T10:00:00Z'
 const FEBRUARY = '2026-02-10T10:00:00Z'
 const LATELY = '2026-11-20T10:00:00Z'
 const AHEAD = '2026-12-27T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 /** The lists for clean-up, with what they offer if nothing is unknown. */
 const LISTS = [
   ['untagged-manifests', {}, 'a3'],
@@ -27,14 +26,7 @@ const LISTS = [
   ['orphaned-blobs', {}, 'b9'],
 ] as const
 
-const image = (name: string, more: Wanted = {}): Wanted => ({
-  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, at: JANUARY },
-  references: [
-    { digest: digestOf(`c${name}`), mediaType: OCI_CONFIG, size: 10 },
-    { digest: digestOf(`b${name}`), mediaType: LAYER, size: 10 },
-  ],
-  ...more,
-})
+const image = (name: string, more: Wanted = {}): Wanted => imageWithLayer(name, { at: JANUARY, ...more })
 const PUSHED: Wanted[] = [
   ...['ca1', 'ba1', 'ca3', 'ba3', 'b9'].map((name) => blob(name, { at: JANUARY })),
   image('a1', { tag: '1' }),
@@ -58,18 +50,11 @@ const sent = (number: number, { target = {}, request, ...more }: Sent = {}): obj
 const PUSH_AHEAD: Sent = { timestamp: AHEAD, action: 'push' }
 
 describe.each(STORE_PAIRS)('events that were set aside, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
+  const { stores, asking, startAnew } = useAsking(open, NOW)
   beforeAll(async () => {
-    stores = await open()
     await sql`alter table tallies add constraint no_checks check (name <> 'i_container_registry_check')`.execute(
       stores.database.sql,
     )
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
   })
 
   const read = (events: readonly unknown[], at = LATELY): ResolvedItem[] =>
@@ -144,8 +129,7 @@ describe.each(STORE_PAIRS)('events that were set aside, on %s', (_, open) => {
     ])
     const expected = { registry: 'registry.example', arrived_at: new Date(LATELY) }
     for (const isTogether of [true, false]) {
-      await stores.clear()
-      asking = createAsking(stores, NOW)
+      await startAnew()
       if (isTogether) await deliver(events)
       else for (const event of events) await deliver([event])
       await push()
@@ -207,8 +191,7 @@ describe.each(STORE_PAIRS)('events that were set aside, on %s', (_, open) => {
     const renamed: Wanted = { action: 'rename', repository: old, rename, at: FEBRUARY }
     const late = sent(1, { timestamp: AHEAD, target: { repository: old } })
     for (const isLate of [false, true]) {
-      await stores.clear()
-      asking = createAsking(stores, NOW)
+      await startAnew()
       if (!isLate) await deliver([late])
       await asking.ingest(...before, renamed)
       await carryOutRenames(stores.database, { since: new Date(0) })

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { createAsking, type Asking } from '../servers/asking.js'
+import { useAsking } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const daysAgo = (days: number): Date => new Date(NOW.getTime() - days * 86_400_000)
@@ -15,15 +15,8 @@ const QUESTIONS = [
 ] as const
 
 describe.each(STORE_PAIRS)('a process of a registry that fell silent, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
+  const { stores, asking } = useAsking(open, NOW)
   beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
     await asking.ingest({
       ...{ object: 'manifest', mediaType: OCI_IMAGE, digest: digestOf('1'), tag: 'v1', registry: 'a.example' },
       at: '2026-01-10T10:00:00Z',

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const daysAgo = (days: number): Date => new Date(NOW.getTime() - days * 86_400_000)
@@ -22,15 +22,8 @@ const pushes = (registry: string): Wanted[] => {
 }
 
 describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
+  const { stores, asking } = useAsking(open, NOW)
   beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
     await asking.ingest(...pushes('a.example'), ...pushes('b.example'))
     await asking.summary()
   })

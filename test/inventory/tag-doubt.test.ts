@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
 import { moveRepository } from '../../src/inventory/record/move-repository.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
-import { createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { createAsking, OCI_LAYER, useAsking, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
 import { runsOn } from '../servers/runs.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 import { put, stubRegistry } from '../servers/stub-registry.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const CLIENT = { address: '192.0.2.9', userAgent: 'containerd/v1.7.21' }
 const NOTE = 'within 60 seconds'
 
@@ -24,7 +23,7 @@ const after = (seconds: number): string => new Date(Date.parse('2026-01-10T10:00
 
 const contents: Descriptor[] = [
   { digest: digestOf('c1'), mediaType: OCI_CONFIG, size: 10 },
-  { digest: digestOf('b1'), mediaType: LAYER, size: 10 },
+  { digest: digestOf('b1'), mediaType: OCI_LAYER, size: 10 },
 ]
 const manifest = (name: string, at: string, more: Wanted = {}): Wanted => ({
   ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, references: contents, at },
@@ -36,16 +35,7 @@ const head = (name: string, seconds: number): Wanted =>
   push(name, seconds, { action: 'pull', method: 'HEAD', address: '192.0.2.7' })
 
 describe.each(STORE_PAIRS)('a tag that may point to another image than the last statement says, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking } = useAsking(open, NOW)
   const untagged = async (parameters: object = {}): Promise<string[]> =>
     asking.digests('untagged-manifests', parameters)
   /** How many images an answer says it left out, in a count and in a note. */

@@ -1,36 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { describe, expect, test } from '@jest/globals'
+import { blob, imageWithLayer, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const JANUARY = '2026-01-10T10:00:00Z'
 const LATELY = '2026-11-20T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
-const image = (name: string, more: Wanted): Wanted => ({
-  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, at: JANUARY },
-  references: [
-    { digest: digestOf(`c${name}`), mediaType: OCI_CONFIG, size: 10 },
-    { digest: digestOf(`b${name}`), mediaType: LAYER, size: 10 },
-  ],
-  ...more,
-})
+const image = (name: string, more: Wanted): Wanted => imageWithLayer(name, { at: JANUARY, ...more })
 /** What it is, its registry did not say: an index of a1 and a2, maybe. */
 const INDEX: Wanted = { object: 'manifest', digest: digestOf('1d'), size: 400, tag: 'all', at: JANUARY }
 
 describe.each(STORE_PAIRS)('a manifest that another registry calls an image, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { asking } = useAsking(open, NOW)
   const expectNothingOffered = async (): Promise<void> => {
     for (const question of ['unused-images', 'last-used', 'untagged-manifests', 'orphaned-blobs']) {
       const parameters = question === 'orphaned-blobs' ? {} : { unused_for: '30d' }

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { describe, expect, test } from '@jest/globals'
+import { blob, imageWithLayer, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { OCI_IMAGE } from '../servers/manifests.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 import { put, stubRegistry } from '../servers/stub-registry.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 
@@ -10,17 +10,9 @@ const NOW = new Date('2026-11-27T12:00:00Z')
 const JANUARY = '2026-01-10T10:00:00Z'
 const FEBRUARY = '2026-02-10T10:00:00Z'
 const LATELY = '2026-11-20T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const LISTS = ['untagged-manifests', 'unused-images', 'last-used'] as const
 
-const image = (name: string, more: Wanted = {}): Wanted => ({
-  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, at: JANUARY },
-  references: [
-    { digest: digestOf(`c${name}`), mediaType: OCI_CONFIG, size: 10 },
-    { digest: digestOf(`b${name}`), mediaType: LAYER, size: 10 },
-  ],
-  ...more,
-})
+const image = (name: string, more: Wanted = {}): Wanted => imageWithLayer(name, { at: JANUARY, ...more })
 /** Tags 1 and 2, and an image without a tag. */
 const PUSHED: Wanted[] = [
   ...['ca1', 'ba1', 'ca2', 'ba2', 'ca3', 'ba3'].map((name) => blob(name, { at: JANUARY })),
@@ -48,16 +40,7 @@ const byDigest = (name: string, more: Wanted = {}): Wanted => ({
 const HEAD: Wanted = { method: 'HEAD', address: '192.0.2.1', userAgent: 'containerd/2' }
 
 describe.each(STORE_PAIRS)('a request whose event does not show what was requested, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking, startAnew } = useAsking(open, NOW)
   const parametersOf = (list: (typeof LISTS)[number]): object =>
     list === 'untagged-manifests' ? {} : { unused_for: '30d' }
   const offered = async (): Promise<unknown[]> => {
@@ -112,8 +95,7 @@ describe.each(STORE_PAIRS)('a request whose event does not show what was request
     const all = [...PUSHED, ...ELSEWHERE, byTag('1'), byTag('2', HEAD), byTag('7'), byDigest('9f')]
     const answers = []
     for (const send of ['ingest', 'ingestMany'] as const) {
-      await stores.clear()
-      asking = createAsking(stores, NOW)
+      await startAnew()
       await asking[send](...order(all))
       await expectNothingOffered()
       answers.push([await lastUsed(), await manifests()])

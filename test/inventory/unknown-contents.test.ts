@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { DIGEST_ALGORITHMS } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/descriptor.js'
@@ -6,13 +6,12 @@ import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, createAsking, OCI_LAYER, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
 
 const part = (name: string, mediaType: string, size?: number): Descriptor => ({
@@ -27,19 +26,10 @@ const manifest = (name: string, more: Wanted = {}): Wanted => ({
   size: 500,
   ...more,
 })
-const IMAGE = [part('c1', OCI_CONFIG, 5), part('b1', LAYER, 100)]
+const IMAGE = [part('c1', OCI_CONFIG, 5), part('b1', OCI_LAYER, 100)]
 
 describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { stores, asking } = useAsking(open, NOW)
   const orphans = async (): Promise<string[]> => {
     await asking.summary()
     return asking.digests('orphaned-blobs')
@@ -101,7 +91,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
   })
 
   test('of a pull-through cache is made known by its notifications alone: no note names a url or reconcile', async () => {
-    const unsized = [part('b9', LAYER)]
+    const unsized = [part('b9', OCI_LAYER)]
     const registry = 'cache.example'
     await asking.ingest(
       blob('b1', { registry }),
@@ -130,7 +120,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
   })
 
   test('is counted no more when its repository has moved to another registry name', async () => {
-    const unsized = [part('b1', LAYER)]
+    const unsized = [part('b1', OCI_LAYER)]
     await asking.ingest(
       manifest('a1', { registry: 'alias.example', references: unsized }),
       manifest('a2', { registry: 'alias.example' }),
@@ -173,7 +163,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
       await asking.ingest(blob('b1'), index)
       expect(await orphans()).toEqual([])
       // It becomes known elsewhere: a digest has one content.
-      await asking.ingest(manifest('a1', { repository: 'other', references: [part('b9', LAYER, 10)] }))
+      await asking.ingest(manifest('a1', { repository: 'other', references: [part('b9', OCI_LAYER, 10)] }))
       expect(await orphans()).toEqual(['b1'])
     })
 
@@ -211,7 +201,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
         manifest('a1', { references: IMAGE }),
         manifest('a2', { references: [part('c1', OCI_CONFIG, 5), part('b2', 'application/vnd.in-toto+json', 9)] }),
         manifest('a3', { references: [artifact, part('b3', 'application/vnd.dev.sigstore.bundle.v0.3+json', 9)] }),
-        manifest('a4', { references: [artifact, part('b4', LAYER, 9)] }),
+        manifest('a4', { references: [artifact, part('b4', OCI_LAYER, 9)] }),
         manifest('a5', { mediaType: DOCKER_IMAGE }),
         manifest('a6', { mediaType: OCI_INDEX, references: [part('a7', OCI_IMAGE, 500)] }),
         manifest('a7', { references: IMAGE }),
@@ -275,7 +265,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     const size = async (): Promise<unknown> => (await asking.items('images'))[0]?.size
 
     test('the size of an image, of which that of a layer is not known', async () => {
-      await asking.ingest(manifest('a1', { tag: '1', references: [part('c1', OCI_CONFIG, 5), part('b1', LAYER)] }))
+      await asking.ingest(manifest('a1', { tag: '1', references: [part('c1', OCI_CONFIG, 5), part('b1', OCI_LAYER)] }))
       expect(await size()).toBeNull()
       await asking.summary()
       expect(await asking.items('totals')).toMatchObject([{ bytes: 5, unknown_sizes: 1 }])

@@ -1,22 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { describe, expect, test } from '@jest/globals'
+import { blob, imageWithLayer, short, useAsking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const JANUARY = '2026-01-10T10:00:00Z'
 const LATELY = '2026-11-20T10:00:00Z'
-const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
-const image = (name: string, more: Wanted = {}): Wanted => ({
-  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, at: JANUARY },
-  references: [
-    { digest: digestOf(`c${name}`), mediaType: OCI_CONFIG, size: 10 },
-    { digest: digestOf(`b${name}`), mediaType: LAYER, size: 10 },
-  ],
-  ...more,
-})
+const image = (name: string, more: Wanted = {}): Wanted => imageWithLayer(name, { at: JANUARY, ...more })
 const BLOBS = ['ca1', 'ba1', 'ca2', 'ba2'].map((name) => blob(name, { at: JANUARY }))
 const entry = (name: string, mediaType?: string): NonNullable<Wanted['references']>[number] => ({
   digest: digestOf(name),
@@ -44,16 +36,7 @@ const LISTS: [string, Wanted][] = [
 ]
 
 describe.each(STORE_PAIRS)('a list without a known media type, on %s', (_, open) => {
-  let stores: TestStores
-  let asking: Asking
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => {
-    await stores.clear()
-    asking = createAsking(stores, NOW)
-  })
+  const { asking } = useAsking(open, NOW)
   const parts = async (): Promise<string[]> =>
     (await asking.items('tree', { repository: 'team/app', reference: 'all' })).map(
       ({ part, digest, contents }) => `${String(part)} ${short(digest)} ${String(contents)}`,

@@ -1,3 +1,4 @@
+import { afterAll, beforeAll, beforeEach } from '@jest/globals'
 import { ask, type InventoryAnswer, type Item } from '../../src/inventory/questions/ask.js'
 import type { Question } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
@@ -5,6 +6,7 @@ import { summarize } from '../../src/inventory/summary/summarize.js'
 import { createCounting } from './counting.js'
 import { anEvent } from './events.js'
 import { digestOf } from './history.js'
+import { OCI_CONFIG, OCI_IMAGE } from './manifests.js'
 import type { TestStores } from './stores.js'
 
 export type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
@@ -14,6 +16,19 @@ export const blob = (name: string, more: Wanted = {}): Wanted => ({
   object: 'blob',
   digest: digestOf(name),
   size: 10,
+  ...more,
+})
+
+/** A layer as distribution's notifications report it. */
+export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+/** A push of an image with one configuration and one layer: of image `a1`, the blobs `ca1` and `ba1`. */
+export const imageWithLayer = (name: string, more: Wanted = {}): Wanted => ({
+  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500 },
+  references: [
+    { digest: digestOf(`c${name}`), mediaType: OCI_CONFIG, size: 10 },
+    { digest: digestOf(`b${name}`), mediaType: OCI_LAYER, size: 10 },
+  ],
   ...more,
 })
 
@@ -66,4 +81,32 @@ export const createAsking = (stores: TestStores, now: Date, caches: readonly str
     items,
     digests: async (name, parameters) => (await items(name, parameters)).map(({ digest }) => short(digest)).sort(),
   }
+}
+
+type AskingSuite = {
+  stores: TestStores
+  asking: Asking
+  /** Empties the stores within a test. */
+  startAnew: () => Promise<void>
+}
+
+/**
+ * Stores and an `Asking` for the tests of a suite: opened before the first one, empty before each, closed after the last one. Both
+ * objects stay the same, so a suite may take them apart at once.
+ */
+export const useAsking = (open: () => Promise<TestStores>, now: Date): AskingSuite => {
+  let stores: TestStores
+  let asking: Asking
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  const startAnew = async (): Promise<void> => {
+    await stores.clear()
+    asking = createAsking(stores, now)
+  }
+  beforeEach(startAnew)
+  const current = <T extends object>(read: () => T): T =>
+    new Proxy({} as T, { get: (_, name) => Reflect.get(read(), name) as unknown })
+  return { stores: current(() => stores), asking: current(() => asking), startAnew }
 }
