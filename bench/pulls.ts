@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createDefinitionReader } from '../src/definitions/definition-file.js'
+import { foldColumns } from '../src/pulls/fold/fold-columns.js'
+import type { ManifestContents } from '../src/pulls/fold/contents.js'
+import { columnsOf, inNumbers } from '../test/support/columns.js'
 import { createFold } from '../test/support/fold.js'
 import { WINDOWS } from '../src/pulls/model/join-windows.js'
 import { loadClients } from '../src/requesters/client.js'
@@ -15,6 +18,7 @@ const AGENTS = 400_000
 /** Requests folded and user agents read a second, in memory on one core, beside what walking through them costs. */
 export const benchPulls = ({ rounds }: { rounds: number }): Row[] => [
   foldRow(rounds),
+  columnsRow(rounds),
   agentsRow(rounds),
   hostileRow(rounds),
 ]
@@ -57,6 +61,48 @@ const foldRow = (rounds: number): Row => {
       what: 'of reading them and finding their chains',
       ratio: sampleOf(measured.map((one, i) => one / (limits[i] ?? NaN))),
     },
+  }
+}
+
+/** The same requests in columns, made before. */
+const columnsRow = (rounds: number): Row => {
+  const { columns, names, chains } = columnsOf(pullsOf(REQUESTS))
+  const known = new Map<number, ManifestContents<number>>()
+  for (const [digest, contents] of contentsOfAll())
+    known.set(names.numberOf(digest), inNumbers(contents, names.numberOf))
+  const keys = chains.texts.map((text) => {
+    const [registry, repository, origin] = JSON.parse(text) as [string, string, string]
+    return { registry, repository, origin }
+  })
+  let outcomes = 0
+  const fold = (): void => {
+    foldColumns(columns, new Map(), {
+      chainCount: keys.length,
+      keyOf: (chain) => keys[chain] ?? { registry: '', repository: '', origin: '' },
+      contentsOf: (digest) => known.get(digest),
+      isReferrerTag: () => false,
+      windows: WINDOWS,
+      emit: () => outcomes++,
+      end: Number.MAX_SAFE_INTEGER,
+      onRow: () => undefined,
+      onEnd: () => undefined,
+    })
+  }
+  let read = 0
+  const walk = (): void => {
+    const { at, chain, object, flags, status, tag, digest } = columns
+    for (let row = 0; row < columns.length; row++) {
+      for (const column of [at, chain, object, flags, status, tag, digest]) read += column[row] ?? 0
+    }
+  }
+  const { measured, limits } = alternate(rounds, REQUESTS, fold, walk)
+  if (outcomes === 0 || read === 0) throw new Error('nothing was folded')
+  return {
+    measured: 'fold of requests in columns in memory, one core',
+    unit: 'requests/s',
+    sample: sampleOf(measured),
+    target: { least: 3_000_000 },
+    limit: { what: 'of adding up the columns', ratio: sampleOf(measured.map((one, i) => one / (limits[i] ?? NaN))) },
   }
 }
 

@@ -15,6 +15,7 @@ const PARTS = [
   { name: 'PostgreSQL', package: 'postgresql', present: hasPostgres },
   { name: 'the registry of CNCF distribution', package: 'docker-registry', present: () => onPath('docker-registry') },
   { name: 'skopeo', package: 'skopeo', present: () => onPath('skopeo') },
+  { name: 'Zstandard', package: 'zstd', present: () => onPath('zstd') },
 ]
 /** What a run of the tests under another clock needs beside them. */
 const FAKETIME = { name: 'faketime', package: 'faketime', present: () => onPath('faketime') }

@@ -21,11 +21,14 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
       return eraseAlsoFrom(stores.dumps, async () => erase(stores.database, { origin, repository, registries }))
     },
   )
-  if (erased.invocations + erased.requests + erased.days === 0) printNotes([notRecorded({ origin, repository })])
+  if (erased.invocations + erased.requests + erased.imported_requests + erased.days === 0)
+    printNotes([notRecorded({ origin, repository })])
   if (json === true) printJson(erased)
   else {
-    const { invocations, requests, days, not_rewritten } = erased
-    printLine(`Erased: ${invocations} invocations, ${requests} pending requests, ${days} rows of days`)
+    const { invocations, requests, imported_requests, days, not_rewritten } = erased
+    printLine(
+      `Erased: ${invocations} invocations, ${requests} pending requests, ${imported_requests} imported requests, ${days} rows of days`,
+    )
     if (not_rewritten.length > 0)
       printLine(
         `The files of ${not_rewritten.join(', ')} still contain what was erased: the embedded store rewrites them at its next ` +

@@ -99,6 +99,7 @@ const settings = z.strictObject({
   pulls_least_pullers: wholeNumber(0, 1_000_000).default(0),
   pulls_request_days: days.default(7),
   pulls_detail_days: days.default(90),
+  log_request_days: days.default(35),
   pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),
   metrics_dir: z.string().min(1).optional(),
   metrics_public: yesOrNo.default(false),

@@ -26,11 +26,22 @@ export const parseTimestamp = (text: string): Micros | undefined => {
     number,
   ]
   const offset = parts[8] ? (parts[8] === '-' ? -1 : 1) * (Number(parts[9]) * 60 + Number(parts[10])) : 0
+  const ms = utcMs({ year, month, day, hour, minute, second })
+  if (ms === undefined || Math.abs(offset) > 24 * 60) return undefined
+  return (ms - offset * 60_000) * 1000 + Number((parts[7] ?? '').slice(0, 6).padEnd(6, '0'))
+}
+
+type CalendarTime = { year: number; month: number; day: number; hour: number; minute: number; second: number }
+
+/**
+ * The milliseconds since 1970 of a time in UTC. January is month 1.
+ * @returns undefined if the calendar has no such time; years before 100 and leap seconds count as such
+ */
+export const utcMs = ({ year, month, day, hour, minute, second }: CalendarTime): number | undefined => {
   const ms = Date.UTC(year, month - 1, day, hour, minute, second)
   const date = new Date(ms)
   const exists = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
-  if (!exists || hour > 23 || minute > 59 || second > 59 || Math.abs(offset) > 24 * 60) return undefined
-  return (ms - offset * 60_000) * 1000 + Number((parts[7] ?? '').slice(0, 6).padEnd(6, '0'))
+  return exists && hour <= 23 && minute <= 59 && second <= 59 ? ms : undefined
 }
 
 /** The first moment of a UTC day, as `2026-11-21`; undefined if the text is no day of the calendar. */

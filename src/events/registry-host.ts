@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { UNKNOWN_REGISTRY } from './registry-event.js'
 
 /** Longest accepted, in characters. */
 const LONGEST_HOST = 255
@@ -22,6 +23,12 @@ export const isHost = (text: string): boolean => {
   if (port !== undefined && (Number(port) > HIGHEST_PORT || Number(port) === 0)) return false
   if (ipv6 !== undefined) return isIPv6(ipv6)
   return name !== undefined && (!NUMBER_AT_END.test(name) || isIPv4(name))
+}
+
+/** A host in lower case; undefined for any other text, and for the name that stands for a missing host. */
+export const toHost = (text: string): string | undefined => {
+  const host = text.toLowerCase()
+  return isHost(host) && host !== UNKNOWN_REGISTRY ? host : undefined
 }
 
 /**

@@ -6,7 +6,7 @@ import type { EventIdentity, RegistryEvent } from './registry-event.js'
 type Requested = 'manifest' | 'blob' | 'tags' | 'referrers'
 
 /** The sources that report requests. A sender that reports requests of its own, such as lines of an access log, adds its name here. */
-export const REQUEST_SOURCES = ['notification'] as const
+export const REQUEST_SOURCES = ['notification', 'access_log'] as const
 export type RequestSource = (typeof REQUEST_SOURCES)[number]
 
 /** Who sent a request. `requesters/` decides what is stored of these fields: the address is never stored and never logged. */

@@ -74,3 +74,13 @@ export const exactText = (
   unreadable.push(field)
   return undefined
 }
+
+/**
+ * The largest number of bytes of a person's name. SPIFFE IDs, the longest names that token servers put into `sub`, have up to
+ * 2,048. An index entry of PostgreSQL has at most 2,704 bytes in total.
+ */
+export const LONGEST_NAME = 2_048
+
+/** Names are stored in lower case, too, where some letters have more bytes. */
+export const isTooLongName = (name: string): boolean =>
+  Math.max(Buffer.byteLength(name), Buffer.byteLength(name.toLowerCase())) > LONGEST_NAME

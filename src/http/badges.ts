@@ -7,7 +7,7 @@ import type { PullsContext } from '../pulls/query/notes.js'
 import type { Database } from '../storage/sql/database.js'
 import { createAnswerCache } from './answer-cache.js'
 import { RefusedRequest } from './problem.js'
-import { orTooLong } from './pulls.js'
+import { orTooLong } from './or-too-long.js'
 
 type BadgesDeps = {
   database: Database

@@ -1,6 +1,6 @@
 import type { Response } from 'express'
 import { LARGEST_ANSWER, sizeOf } from '../storage/sql/answer-size.js'
-import { csvOf } from './csv.js'
+import { csvOf } from '../runtime/csv.js'
 import { RefusedRequest } from './problem.js'
 
 type Rows = readonly Readonly<Record<string, unknown>>[]

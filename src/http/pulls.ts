@@ -8,17 +8,17 @@ import { queryPulls } from '../pulls/query/query-pulls.js'
 import { queryBehaviours } from '../pulls/query/query-behaviours.js'
 import { previousNotes } from '../pulls/query/previous-notes.js'
 import type { PullsContext } from '../pulls/query/notes.js'
-import { requestsAfter } from '../pulls/query/requests-after.js'
 import { queryPullers, parsePullersQuery } from '../pulls/query/query-pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
-import { isCancelled, TIME_LIMITS, type Database } from '../storage/sql/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { eraseAlsoFrom, type Dumps } from '../storage/embedded/dumps.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { noQuery } from './expected-parameters.js'
-import { checkSize, formatOf, ndjsonOf } from './formats.js'
+import { formatOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { nameText } from './name-text.js'
 import { RefusedRequest } from './problem.js'
+import { orTooLong } from './or-too-long.js'
 import { checked } from './parameters.js'
 
 type PullsRoutesDeps = {
@@ -66,13 +66,6 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     setAnswerHeaders(response, answer)
     response.json({ ...answer, days: look.days })
   })
-  router.get('/requests', async (request, response) => {
-    const { since = '0', limit = '1000', ...others } = request.query
-    refuseOthers(others, 'since, limit')
-    const rows = await requestsAfter(database.sql, cursorIn(since), wholeNumber('limit', limit, 10_000))
-    checkSize(rows)
-    response.type('application/x-ndjson').send(ndjsonOf(rows))
-  })
   router.post('/pulls/forget', noQuery, async (request, response) => {
     const { registry, ...erasure } = checked(erasureRequest, request.body)
     const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
@@ -96,21 +89,3 @@ const refuseOthers = (others: object, expected: string): void => {
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) throw new RefusedRequest(400, `${unknown}: expected ${expected}`)
 }
-
-const cursorIn = (value: unknown): number => {
-  const number = Number(value)
-  if (typeof value === 'string' && /^\d+$/.test(value) && Number.isSafeInteger(number)) return number
-  throw new RefusedRequest(400, 'since: expected the cursor of the last request that you have')
-}
-
-/** Turns the cancellation of a query by the database into a 504: the query was too large. Other errors are passed on. */
-export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
-  try {
-    return await answer()
-  } catch (error) {
-    if (isCancelled(error)) throw new RefusedRequest(504, TOO_LONG)
-    throw error
-  }
-}
-
-const TOO_LONG = `it took too long (${TIME_LIMITS}); choose a shorter period, fewer groups, or one repository`

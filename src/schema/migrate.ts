@@ -53,6 +53,7 @@ import { longSummaryValues } from './migrations/0057-long-summary-values.js'
 import { unusedNumbers } from './migrations/0058-unused-numbers.js'
 import { unresolvedIndexes } from './migrations/0059-unresolved-indexes.js'
 import { undecidedRequests } from './migrations/0060-undecided-requests.js'
+import { logFiles } from './migrations/0063-log-files.js'
 import { setAsideEvents } from './migrations/0061-set-aside-events.js'
 import { processesOfRegistries } from './migrations/0062-processes-of-registries.js'
 
@@ -108,6 +109,7 @@ export const MIGRATIONS = {
   '0058-unused-numbers': unusedNumbers,
   '0059-unresolved-indexes': unresolvedIndexes,
   '0060-undecided-requests': undecidedRequests,
+  '0063-log-files': logFiles,
   '0061-set-aside-events': setAsideEvents,
   '0062-processes-of-registries': processesOfRegistries,
 }

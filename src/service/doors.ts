@@ -13,6 +13,7 @@ import { createNotificationHandler } from '../http/notifications.js'
 import { operatorSqlRoutes } from '../http/operator-sql.js'
 import { RefusedRequest } from '../http/problem.js'
 import { pullsRoutes } from '../http/pulls.js'
+import { requestsRoutes } from '../http/requests.js'
 import { takeQueryTurns } from '../http/query-turns.js'
 import { registriesRoutes } from '../http/registries.js'
 import { routesOf, type Route } from '../http/routes.js'
@@ -108,6 +109,7 @@ const operatorRouters = ({ core, recording, background }: DoorsDeps): Router[] =
     reconcileRoutes({ database, registries, clientFor: core.clientFor, now }),
     registriesRoutes({ database, identity, tokenNames: core.tokenNames, flush: flushHeard(core, recording) }),
     inventoryRoutes({ database, registries, registryNames, summarize: background.summarizeNow, now }),
+    requestsRoutes({ database, registryNames, now }),
     pullsRoutes({ database, registries, registryNames, context: pulls.context, now, dumps: stores.dumps }),
     operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
     ...(stores.dumps ? [dumpRoutes(stores.dumps)] : []),

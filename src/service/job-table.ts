@@ -103,6 +103,7 @@ export const jobsFor = (
       },
     },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
+    { name: 'fold days of files', cron: '*/10 * * * * *', run: pulls.foldDays },
     { name: 'fold provisional pulls', cron: '*/5 * * * * *', run: pulls.foldProvisional },
     { ...OLD, name: 'note time', cron: EVERY_MINUTE, run: async () => noteSeen(database.sql, now()) },
     { ...OLD, name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },

@@ -7,10 +7,12 @@ import { MICROS_PER_SECOND, microsOf, utcDay } from '../events/calendar.js'
 import { finishErasures } from '../pulls/roll-up/erase.js'
 import { foldPending } from '../pulls/fold-job/fold-pending.js'
 import { createProvisionalFold } from '../pulls/provisional/fold-provisional.js'
-import { unfinishedErasures } from '../pulls/roll-up/noted-erasures.js'
+import { unfinishedErasures } from '../pulls/erasures/noted-erasures.js'
 import { releaseRun } from '../pulls/provisional/provisional-run.js'
 import { stepAside } from '../pulls/fold-job/step-aside.js'
+import { foldDays } from '../pulls/day-fold/fold-days.js'
 import { expireRequests } from '../pulls/fold-job/take-requests.js'
+import { expireSegments } from '../pulls/roll-up/expire-segments.js'
 import { expireOutcomes } from '../pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../pulls/roll-up/roll-up.js'
 import { settleSilent } from '../pulls/roll-up/settle-silent.js'
@@ -35,6 +37,8 @@ export type Pulls = {
   saltAt: Salts['at']
   rotateSalts: () => Promise<void>
   fold: () => Promise<void>
+  /** Folds the days that requests of files have changed. */
+  foldDays: () => Promise<void>
   /** Folds the requests that arrived since the last call, so that answers contain them before they are settled. */
   foldProvisional: () => Promise<void>
   /** Lets another process take over the provisional fold at once. */
@@ -46,6 +50,9 @@ export type Pulls = {
   /** The settings and data, other than the requests, on which the numbers depend. */
   context: PullsContext
 }
+
+/** An import folds the days that it has changed. If it has not done so for a minute, it was interrupted. */
+const IMPORT_PAUSE_MS = 60_000
 
 /** An erasure that began longer ago has been interrupted. */
 const LONGEST_ERASURE_MINUTES = 60
@@ -117,6 +124,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
           )
         },
       }),
+    foldDays: async () => foldDays({ database, windows, changedBefore: new Date(now().getTime() - IMPORT_PAUSE_MS) }),
     foldProvisional: stepAside(createProvisionalFold({ database, windows, now, holder })),
     releaseProvisional: async () => releaseRun(database.jobs, holder),
     rollUp: async () => {
@@ -130,6 +138,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     context: contextBy(config, places),
     forget: async () => {
       await expireRequests(database, config.pulls_request_days, now())
+      await expireSegments({ jobs: database.jobs, windows }, config.log_request_days, now())
       await expireOutcomes(database, config.pulls_detail_days, now())
       await finish(LONGEST_ERASURE_MINUTES)
     },

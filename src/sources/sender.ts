@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Micros } from '../events/calendar.js'
+import { MICROS_PER_DAY, type Micros } from '../events/calendar.js'
 import type { ReportedItem } from '../events/reported-item.js'
 import { UserError } from '../runtime/user-error.js'
+
+/** How far the clock of a registry may be ahead of ours. An hour would be enough for real clocks; a day is generous. */
+export const FUTURE_TOLERANCE = MICROS_PER_DAY
 
 /** The position of a delivery's token in the configuration, and the registry that the token names, if any. */
 export type TokenOfSender = { token: number; registry?: string }

@@ -244,7 +244,7 @@ describe('tallyman pulls', () => {
 
   test('erases an origin', async () => {
     expect((await pulls('forget', '--origin', 'origin2')).out).toBe(
-      'Erased: 20 invocations, 0 pending requests, 0 rows of days\n',
+      'Erased: 20 invocations, 0 pending requests, 0 imported requests, 0 rows of days\n',
     )
     expect(JSON.parse((await pulls('--since', days, '--measures', 'invocations', '--json')).out)).toMatchObject({
       total: { invocations: 40 },

@@ -8,7 +8,7 @@ afterAll(() => {
 })
 
 /** Commands that print JSON or a sentence, and no table. */
-const WITHOUT_TABLE = ['counters unique', 'registries join', 'pulls forget']
+const WITHOUT_TABLE = ['counters unique', 'export', 'registries join', 'pulls forget']
 
 /** The commands below one, as its help lists them, and those below these. */
 const commandsBelow = async (...path: string[]): Promise<string[][]> => {

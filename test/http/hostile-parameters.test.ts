@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { PARAMETERS } from '../../src/pulls/query/parameters.js'
+import { REQUEST_PARAMETERS } from '../../src/pulls/query/requests-parameters.js'
 import { DIMENSION_NAMES } from '../../src/pulls/model/dimensions.js'
 import { cursorOf } from '../../src/inventory/questions/cursor.js'
 import { openApp, type TestApp } from '../servers/app.js'
@@ -35,7 +36,7 @@ const GET: [path: string, parameters: string[]][] = [
   ['/pulls/pullers', [...PULLS, 'top']],
   ['/pulls/behaviour', ['repository', 'days', 'limit']],
   ['/pulls/last-used', ['unused_for', 'without_kind', 'repository', 'registry', 'format', 'limit', 'after']],
-  ['/requests', ['since', 'limit']],
+  ['/requests', [...REQUEST_PARAMETERS, 'format']],
   ['/usage_data/unique_events', ['event_names', 'event_names[]', 'start_date', 'end_date', 'aggregation']],
   ['/usage_data/metric_definitions', ['include_paths']],
   ['/badge/team/app.svg', ['measure', 'period']],

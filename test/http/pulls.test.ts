@@ -171,8 +171,11 @@ describe('GET /pulls', () => {
     ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is not a parameter of pullers$/],
     ['/pulls?hour=18', /^400 Bad Request: hour: "18" is not an hour; expected a value such as 2026-11-28T18:00/],
     ['/pulls/pullers?week=48', /^400 Bad Request: week: "48" is not a week; expected a value such as 2026-W48/],
-    ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
-    ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
+    ['/requests?sinc=5', /^400 Bad Request: "sinc" is not a parameter; expected registry, repository, tag, digest, /],
+    ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have, or a day$/],
+    ['/requests?tag=a&since=5', /^400 Bad Request: since: "5" is not a day from 1970 to 2999; /],
+    ['/requests?since=2026-02-30', /^400 Bad Request: since: "2026-02-30" is not a day /],
+    ['/requests?tag=a&format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
     ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: contains characters that no name has$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
@@ -180,6 +183,14 @@ describe('GET /pulls', () => {
     const { status, body } = await get(path)
     expect(status).toBe(400)
     expect(body.message).toMatch(message)
+  })
+
+  test('lists single requests and counts them by day, in every format', async () => {
+    expect((await get('/requests?repository=team/none')).body).toEqual({ requests: [], is_cut: false, notes: [] })
+    const counted = '/requests?repository=team/none&group_by=day'
+    expect((await get(counted)).body).toMatchObject({ columns: ['day', 'requests', 'bytes'], rows: [], is_cut: false })
+    expect(await (await app.get(`${counted}&format=csv`)).text()).toBe('day,requests,bytes\r\n')
+    expect(await (await app.get('/requests?since=2026-11-20&format=csv')).text()).toMatch(/^at,registry,repository,/)
   })
 
   test('reports who pulls most, and the numbers without them', async () => {
@@ -326,7 +337,13 @@ describe('POST /pulls/forget', () => {
       from unnest(array['team/secret', 'team/secret', 'team/other']) repository
     `.execute(app.app.core.stores.database.sql)
     const response = await app.post('/pulls/forget', { repository: 'team/secret' })
-    expect(await response.json()).toEqual({ invocations: 750, requests: 2, days: 0, not_rewritten: [] })
+    expect(await response.json()).toEqual({
+      invocations: 750,
+      requests: 2,
+      imported_requests: 0,
+      days: 0,
+      not_rewritten: [],
+    })
     const { body } = await get('/pulls?measures=pulls&group_by=repository&period=last-28-days')
     expect(body.rows).toEqual([{ repository: 'team/app', pulls: 750 }])
   })

@@ -130,7 +130,7 @@ describe('an erasure for a registry', () => {
       const response = await app.post('/pulls/forget', { repository: 'team/secret', registry: name })
       expect([response.status, await response.json()]).toEqual([
         200,
-        { invocations: 2, requests: 0, days: 0, not_rewritten: [] },
+        { invocations: 2, requests: 0, imported_requests: 0, days: 0, not_rewritten: [] },
       ])
       const { rows } = await sql`select id from pulls.outcomes where repository = 'team/secret'`.execute(
         app.app.core.stores.database.sql,

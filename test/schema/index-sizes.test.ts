@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { LONGEST_NAME_BYTES } from '../../src/counters/export-values.js'
 import { LONGEST_DIGEST, LONGEST_REPOSITORY, LONGEST_TAG } from '../../src/events/reference.js'
 import { LONGEST_VALUE } from '../../src/pulls/model/dimensions.js'
-import { LONGEST_NAME } from '../../src/sources/distribution/notification.js'
+import { LONGEST_NAME } from '../../src/events/side-fields.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 /** PostgreSQL refuses a larger entry of an index (a third of a page). */
@@ -43,6 +43,7 @@ const LONGEST: Readonly<Record<string, number>> = {
   'repositories.name': LONGEST_REPOSITORY,
   'event_clocks.name': HOST + 1 + INSTANCE,
   'leases.name': CONSTANT + HOST,
+  'logs.heads.hash': 16,
   'pending_rewrites.name': CONSTANT,
   'kysely_migration.name': CONSTANT,
   'kysely_migration_lock.id': CONSTANT,

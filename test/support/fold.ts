@@ -1,4 +1,5 @@
 import type { Micros } from '../../src/events/calendar.js'
+import { isReferrerTag } from '../../src/events/reference.js'
 import { addToChain, closeChain, closeUntil } from '../../src/pulls/fold/chain.js'
 import { startChain, type Chain, type FoldDeps, type FoldRequest } from '../../src/pulls/fold/state.js'
 
@@ -16,7 +17,8 @@ const SWEEP_AFTER = 100_000
  * Folds requests into invocations and the outcomes counted beside them. The result depends only on the requests and their order
  * (docs/definitions-of-numbers.md). Each origin in each repository is folded independently.
  */
-export const createFold = (deps: FoldDeps): Fold => {
+export const createFold = (given: Omit<FoldDeps, 'isReferrerTag'>): Fold => {
+  const deps = { ...given, isReferrerTag }
   const registries = new Map<string, Map<string, Map<string, Chain>>>()
   let added = 0
   let latest: Micros = -Infinity

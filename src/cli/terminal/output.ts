@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import { csvLine } from '../../http/csv.js'
+import { csvLine } from '../../runtime/csv.js'
 import { printable, printableLines } from '../../runtime/printable.js'
 import { context } from '../command-context.js'
 
@@ -46,6 +46,21 @@ export const standardOutput = (): Writable => {
     decodeStrings: false,
     write: (chunk: Buffer | string, _encoding, done) => {
       stdout.write(printableLines(typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })), done)
+    },
+  })
+}
+
+/**
+ * Standard output for lines of CSV that arrive in pieces. As with `writeCsv`, a file or a pipe gets the exact text. On a terminal, values
+ * must be passed through `printable` before.
+ */
+export const csvOutput = (): Writable => {
+  const { stdout } = context()
+  return new Writable({
+    decodeStrings: false,
+    write: (chunk: Buffer | string, _encoding, done) => {
+      const text = String(chunk)
+      stdout.write(stdout.isTTY === true ? printableLines(text.replaceAll('\r\n', '\n')) : text, done)
     },
   })
 }

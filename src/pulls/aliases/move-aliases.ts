@@ -8,6 +8,7 @@ import type { AliasMove } from './alias-move.js'
 import { runSummaryStep } from '../roll-up/erase-summaries.js'
 import { moveDay, nextDayToMove } from './move-days.js'
 import { moveLive } from './move-live.js'
+import { moveFiles, moveImportedDay } from './move-segments.js'
 import { copyNewestReadings, type CopiedTo } from './move-readings.js'
 import { dropRegistry, deleteSummariesOf, moveRequests } from './move-rest.js'
 import { rollUp } from '../roll-up/roll-up.js'
@@ -37,6 +38,7 @@ export const moveAliases = async (deps: MoveAliasesDeps, aliases: ReadonlyMap<st
     from unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[]) as aliases (alias, name)
     where exists (select from pulls.registries where registry = alias)
       or exists (select from pulls.pending where registry = alias)
+      or exists (select from logs.files where registry = alias)
     order by alias
   `.execute(deps.database.sql)
   await eachAlone(rows, async (move) => moveRegistry(deps, move))
@@ -76,6 +78,8 @@ const moveRegistry = async (
     while ((await portion('day', async (tx, rows) => moveDay(tx, move, { day, most: rows }))) > 0);
     after = day
   }
+  while ((await jobStep({ sql: jobs }, async (tx) => moveImportedDay(tx, move, windows))) > 0);
+  await jobStep({ sql: jobs }, async (tx) => moveFiles(tx, move))
   const last = await moveRequests(jobs, move)
   await runSummaryStep(async () => {
     await deleteSummariesOf(jobs, move)

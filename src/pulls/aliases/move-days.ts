@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { lockBoth, type AliasMove } from './alias-move.js'
 import { countPortion } from '../roll-up/moved-portions.js'
+import { moveSegments } from './move-segments.js'
 import { firstOutcomesOf } from '../roll-up/first-outcomes.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
 
@@ -13,7 +14,7 @@ export const nextDayToMove = async (db: Sql, { from }: AliasMove, after: string)
   const { rows } = await sql<{ day: string }>`
     select day::text from (
       select least(
-        ${next('pulls.days')}, ${next('pulls.behaviours')},
+        ${next('pulls.days')}, ${next('pulls.behaviours')}, ${next('pulls.segment_days')},
         (select (min(at) at time zone 'UTC')::date from (${firstOutcomesOf(from, { from: behind, most: 1 })}) first)
       ) as day
     ) next
@@ -23,7 +24,7 @@ export const nextDayToMove = async (db: Sql, { from }: AliasMove, after: string)
 }
 
 /**
- * Moves some rows of a day that is rolled up under both names, with its outcomes and readings. Moved rows exist beside the existing
+ * Moves some rows of a day that is rolled up under both names, with its outcomes and readings, but its imported requests all at once. Moved rows exist beside the existing
  * rows, and readers add them up. The day and its month are summarized again.
  * @returns the number of moved rows: 0 if none are left
  */
@@ -53,10 +54,10 @@ export const moveDay = async (
       grain = 'day' and start = ${day}::date or grain = 'month' and start = date_trunc('month', ${day}::timestamp)::date
     )
   `.execute(tx)
-  let moved = 0
+  let moved = await moveSegments(tx, move, day)
   for (const part of [moveOutcomes, moveReadings, moveRows]) {
-    moved += await part(tx, move, { day, most: most - moved })
     if (moved >= most) break
+    moved += await part(tx, move, { day, most: most - moved })
   }
   if (moved > 0) await countPortion(tx)
   return moved

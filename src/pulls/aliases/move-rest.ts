@@ -59,6 +59,8 @@ const INDEXED_COLUMNS = {
   behaviours: 'day',
   totals: 'repository',
   last_uses: 'repository',
+  segments: 'day',
+  segment_days: 'day',
 } as const
 
 /**

@@ -31,9 +31,10 @@ export const dropUnfinished = async (tx: Sql, { from, to }: AliasMove, { border,
   return dropped
 }
 
-/** Moves some outcomes of days that are not rolled up. @returns the number of moved rows */
+/** Moves some outcomes of live requests of days that are not rolled up. @returns the number of moved rows */
 export const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { border, most }: Portion): Promise<number> => {
-  const first = firstOutcomesOf(from, { from: sql`(${border}::date::timestamp at time zone 'UTC')`, most })
+  const start = sql`(${border}::date::timestamp at time zone 'UTC')`
+  const first = firstOutcomesOf(from, { from: start, most, isLive: true })
   return affected(
     tx,
     sql`update pulls.outcomes set registry = ${to} where ctid = any(array(

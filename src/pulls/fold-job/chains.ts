@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import { awaitedByCommit, type Sql } from '../../storage/sql/database.js'
-import { closesAt } from '../fold/chain.js'
+import { overAt } from '../fold/chain.js'
 import type { Chain } from '../fold/state.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import { chainIn, textOf } from './chain-text.js'
@@ -44,7 +44,7 @@ export const saveChains = async (
   { chains, windows }: { chains: readonly StoredChain[]; windows: JoinWindows },
 ): Promise<void> => {
   const sorted = chains
-    .map((stored) => ({ ...stored, overAt: closesAfter(stored.chain, windows) }))
+    .map((stored) => ({ ...stored, overAt: overAt(stored.chain, windows) }))
     .filter(({ overAt: end }) => Number.isFinite(end))
     .sort((a, b) => (isBefore(a.chain, b.chain) ? -1 : 1))
   let written = Promise.resolve()
@@ -79,12 +79,3 @@ const isBefore = ({ key: a }: Chain, { key: b }: Chain): boolean =>
 export const deleteClosedChains = async (tx: Sql, registry: string, at: Micros): Promise<void> => {
   await sql`delete from pulls.chains where registry = ${registry} and over_at < ${isoTime(at)}::timestamptz`.execute(tx)
 }
-
-/** The moment after which no request depends on a chain. */
-const closesAfter = ({ open, artifacts, orphan, lastAt = -Infinity }: Chain, windows: JoinWindows): Micros =>
-  Math.max(
-    lastAt + Math.max(windows.session, windows.join),
-    (orphan?.active ?? -Infinity) + windows.session,
-    ...artifacts.map(({ active }) => active + windows.blobs),
-    ...open.map((one) => closesAt(one, windows)),
-  )

@@ -1,3 +1,4 @@
+import { isReferrerTag } from '../../events/reference.js'
 import { addToChain, continuesEarlier } from '../fold/chain.js'
 import type { ContentsOf } from '../fold/contents.js'
 import { inOrder } from '../fold/order.js'
@@ -22,7 +23,9 @@ type Counted = { gets: number; layers: number; bytes: number }
 export type Chains = ByOrigin<StoredChain>
 
 /** `contentsIn` looks up the known contents of manifests in a repository. */
-type BatchDeps = Omit<FoldDeps, 'emit' | 'contentsOf'> & { contentsIn: (repository: string) => ContentsOf }
+type BatchDeps = Omit<FoldDeps, 'emit' | 'contentsOf' | 'isReferrerTag'> & {
+  contentsIn: (repository: string) => ContentsOf
+}
 
 /**
  * Folds a batch of requests of one registry onto the open chains. The result does not depend on how requests are split into batches.
@@ -49,7 +52,7 @@ export const foldBatch = (
   const depsFor = (repository: string): FoldDeps => {
     const known = depsIn.get(repository)
     if (known) return known
-    const deps = { ...rest, contentsOf: contentsIn(repository), emit }
+    const deps = { ...rest, contentsOf: contentsIn(repository), isReferrerTag, emit }
     depsIn.set(repository, deps)
     return deps
   }

@@ -7,7 +7,6 @@ import {
 } from '../../inventory/questions/manifest-contents.js'
 import type { Sql } from '../../storage/sql/database.js'
 import type { ManifestContents, ContentsOf, DigestSet } from '../fold/contents.js'
-import type { PendingRequest } from '../requests/pending.js'
 import type { RequestedManifest } from './batch-inputs.js'
 import type { Platform, PlatformsOf } from './platform.js'
 
@@ -23,8 +22,10 @@ export type KnownManifests = {
    * @param requests the next batch. Of manifests that are not completely in memory, `contentsIn` knows only whether they list the
    * digests of these requests
    */
-  learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly PendingRequest[]) => Promise<void>
+  learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly RequestedDigest[]) => Promise<void>
 }
+
+type RequestedDigest = { digest?: string }
 
 /** Manifests that one statement reads: at most 125,000 entries. */
 const AT_ONCE = 500
@@ -38,7 +39,7 @@ type Requested = { digests: readonly string[]; positions: ReadonlyMap<string, nu
 type Part = Omit<KnownManifest, 'layers' | 'children'> & {
   hasLayers: boolean
   hasChildren: boolean
-  requests?: readonly PendingRequest[]
+  requests?: readonly RequestedDigest[]
 }
 
 /**
@@ -75,7 +76,7 @@ export const createKnownManifests = (registry: string, room: number): KnownManif
   const learnParts = async (
     tx: Sql,
     digests: ReadonlySet<string>,
-    requests: readonly PendingRequest[],
+    requests: readonly RequestedDigest[],
   ): Promise<void> => {
     const old = [...digests].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
     if (old.length === 0) return
@@ -167,7 +168,7 @@ const contentsFrom = (
   return { kind, layers, ...(config !== undefined && { config }) }
 }
 
-const requestedIn = (requests: readonly PendingRequest[]): Requested => {
+const requestedIn = (requests: readonly RequestedDigest[]): Requested => {
   const digests = [...new Set(requests.flatMap(({ digest }) => digest ?? []))]
   return { digests, positions: new Map(digests.map((digest, position) => [digest, position])) }
 }

@@ -1,3 +1,4 @@
+import type { Name } from '../fold/contents.js'
 import type { PullOutcome } from '../fold/outcome.js'
 import type { Who } from '../requests/pending.js'
 
@@ -5,13 +6,17 @@ import type { Who } from '../requests/pending.js'
 export type Platform = { platform: string; from?: 'index' | 'config' | 'client' }
 
 /** The platform of an image in a repository; undefined if the inventory does not know it. */
-export type PlatformsOf = (digest: string, repository: string) => Platform | undefined
+export type PlatformsOf<N extends Name = string> = (digest: N, repository: string) => Platform | undefined
 
 const UNKNOWN: Platform = { platform: 'unknown' }
 /** The platform of a pull of images for several platforms, as mirrors pull them. */
 const SEVERAL = 'several'
 
-export const platformOf = (outcome: PullOutcome, { os, arch }: Who, platforms: PlatformsOf): Platform => {
+export const platformOf = <N extends Name>(
+  outcome: PullOutcome<N>,
+  { os, arch }: Pick<Who, 'os' | 'arch'>,
+  platforms: PlatformsOf<N>,
+): Platform => {
   if (outcome.what !== 'invocation') return UNKNOWN
   const known = outcome.images.flatMap((digest) => platforms(digest, outcome.repository) ?? [])
   const [first] = known

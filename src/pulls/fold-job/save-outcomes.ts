@@ -2,11 +2,11 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { platformPullsOf } from '../fold/outcome.js'
-import type { Invocation, PullOutcome } from '../fold/outcome.js'
+import type { PullOutcome } from '../fold/outcome.js'
 import type { Who } from '../requests/pending.js'
 import { platformOf, type PlatformsOf } from './platform.js'
 import type { ChangedOutcome } from './fold-batch.js'
+import { invocationValuesOf, OUTCOME_COLUMNS, textsOfWho, WHO_TEXTS } from './outcome-values.js'
 
 type OutcomeLookups = {
   reportsBlobs: (at: Micros) => boolean
@@ -36,41 +36,29 @@ export const saveOutcomes = async (
   if (rows.length === 0) return
   const shows = rows.map(({ outcome }) => reportsBlobs(outcome.at))
   const platformsOfRows = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
-  const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
-    rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
+  const values = rows.map(({ outcome }) => invocationValuesOf(outcome))
+  const whoTexts = rows.map(({ who }) => textsOfWho(who))
   await sql`
-    insert into ${sql.table(table)} as stored (id, what, at, registry, repository, tag, digest, bytes,
-      by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
-      origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in
-      ${lastAt ? sql`, last_at` : sql``})
+    insert into ${sql.table(table)} as stored (${sql.raw(OUTCOME_COLUMNS.join(', '))} ${lastAt ? sql`, last_at` : sql``})
     select * from unnest(
       ${arrayText(rows.map(({ outcome }) => outcome.id))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.what))}::text[],
       ${arrayText(rows.map(({ outcome }) => isoTime(outcome.at)))}::timestamptz[],
       ${arrayText(rows.map(({ outcome }) => outcome.registry))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.repository))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.origin))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.tag ?? null))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.digest ?? null))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.bytes))}::bigint[],
-      ${arrayText(invocation(({ by }) => by === 'tag', false))}::boolean[],
-      ${arrayText(invocation(({ gets }) => gets, 0))}::int[],
-      ${arrayText(invocation(({ layers }) => layers, 0))}::int[],
-      ${arrayText(invocation(({ startsSession }) => startsSession, false))}::boolean[],
+      ${arrayText(values.map(({ byTag }) => byTag))}::boolean[],
+      ${arrayText(values.map(({ gets }) => gets))}::int[],
+      ${arrayText(values.map(({ layers }) => layers))}::int[],
+      ${arrayText(values.map(({ startsSession }) => startsSession))}::boolean[],
       ${arrayText(shows)}::boolean[],
       ${arrayText(platformsOfRows.map(({ platform }) => platform))}::text[],
       ${arrayText(platformsOfRows.map(({ from }) => from ?? null))}::text[],
-      ${arrayText(invocation(platformPullsOf, 0))}::int[],
-      ${arrayText(rows.map(({ outcome }) => outcome.origin))}::text[],
-      ${arrayText(rows.map(({ who }) => who.endpoint))}::text[],
-      ${arrayText(rows.map(({ who }) => who.source))}::text[],
-      ${arrayText(rows.map(({ who }) => who.client))}::text[],
-      ${arrayText(rows.map(({ who }) => who.version ?? null))}::text[],
-      ${arrayText(rows.map(({ who }) => who.kind))}::text[],
-      ${arrayText(rows.map(({ who }) => who.os ?? null))}::text[],
-      ${arrayText(rows.map(({ who }) => who.arch ?? null))}::text[],
-      ${arrayText(rows.map(({ who }) => who.country ?? null))}::text[],
-      ${arrayText(rows.map(({ who }) => who.network ?? null))}::text[],
-      ${arrayText(rows.map(({ who }) => who.networkKind ?? null))}::text[],
+      ${arrayText(values.map(({ platformPulls }) => platformPulls))}::int[],
+      ${sql.join(WHO_TEXTS.map((_name, i) => sql`${arrayText(whoTexts.map((texts) => texts[i] ?? null))}::text[]`))},
       ${arrayText(rows.map(({ who }) => who.signedIn))}::boolean[]
       ${lastAt ? sql`, ${arrayText(rows.map(({ outcome }) => isoTime(lastAt(outcome))))}::timestamptz[]` : sql``}
     )

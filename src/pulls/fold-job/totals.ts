@@ -3,7 +3,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { knownOrNext } from '../../storage/sql/known-number.js'
 import type { ChangedOutcome } from './fold-batch.js'
 
-type Growth = { registry: string; repository: string; invocations: number; pulls: number }
+export type Growth = { registry: string; repository: string; invocations: number; pulls: number }
 
 /**
  * The numbers that outcomes add to the totals of repositories. They are written once in each transaction, because each update
@@ -11,13 +11,23 @@ type Growth = { registry: string; repository: string; invocations: number; pulls
  */
 export type Totals = {
   /** An invocation counts once, and counts as a pull as soon as it has a GET. */
-  add: (outcomes: readonly ChangedOutcome[]) => void
-  /** Adds the growth to the stored totals. Neither total ever falls. */
+  add: (outcomes: readonly Pick<ChangedOutcome, 'outcome' | 'before'>[]) => void
+  /** Adds numbers of new outcomes. */
+  grow: (by: Growth) => void
+  /** Takes back the numbers of outcomes that were stored, and are replaced. */
+  subtract: (of: Growth) => void
+  /** Adds the growth to the stored totals. Neither total falls, unless outcomes are replaced by fewer. */
   save: (tx: Sql) => Promise<void>
 }
 
 export const createTotals = (): Totals => {
   const growths = new Map<string, Growth>()
+  const growthOf = (registry: string, repository: string): Growth => {
+    const key = `${registry} ${repository}`
+    let growth = growths.get(key)
+    if (!growth) growths.set(key, (growth = { registry, repository, invocations: 0, pulls: 0 }))
+    return growth
+  }
   return {
     add: (outcomes) => {
       for (const { outcome, before } of outcomes) {
@@ -25,12 +35,20 @@ export const createTotals = (): Totals => {
         const { registry, repository, gets } = outcome
         const isNewPull = gets > 0 && (before?.gets ?? 0) === 0
         if (before && !isNewPull) continue
-        const key = `${registry} ${repository}`
-        const growth = growths.get(key) ?? { registry, repository, invocations: 0, pulls: 0 }
+        const growth = growthOf(registry, repository)
         if (!before) growth.invocations++
         if (isNewPull) growth.pulls++
-        growths.set(key, growth)
       }
+    },
+    grow: ({ registry, repository, invocations, pulls }) => {
+      const growth = growthOf(registry, repository)
+      growth.invocations += invocations
+      growth.pulls += pulls
+    },
+    subtract: ({ registry, repository, invocations, pulls }) => {
+      const growth = growthOf(registry, repository)
+      growth.invocations -= invocations
+      growth.pulls -= pulls
     },
     save: async (tx) => {
       const sorted = [...growths.keys()].sort().flatMap((key) => growths.get(key) ?? [])

@@ -1,5 +1,5 @@
 import type { Micros } from '../../events/calendar.js'
-import { listsBlob } from './contents.js'
+import { listsBlob, type Name } from './contents.js'
 import {
   blobIn,
   hasKnownContents,
@@ -10,10 +10,10 @@ import {
   type OpenInvocation,
   type BlobPart,
 } from './open-invocation.js'
-import { addBytes, asideOf } from './outcome.js'
-import { longestBlobs, type Chain, type FoldDeps, type FoldRequest } from './state.js'
+import { addBytes, asideOf, type Aside } from './outcome.js'
+import { longestBlobs, type Chain, type ChainRequest, type FoldDeps } from './state.js'
 
-type BlobDeps = Pick<FoldDeps, 'contentsOf' | 'windows'>
+type BlobDeps<N extends Name> = Pick<FoldDeps<N>, 'contentsOf' | 'windows'>
 
 /** The open pulls, or artifact fetches, that may take a blob. */
 type Candidates<Taker> = {
@@ -27,7 +27,7 @@ type Candidates<Taker> = {
 }
 
 /** Gives a blob to the pull or the artifact fetch that it belongs to, else to a session without a manifest. */
-export const addBlob = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
+export const addBlob = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, deps: FoldDeps<N>): void => {
   const { at, digest } = request
   if (digest === undefined) return
   const pulls = pullsFor(chain, at, digest, deps)
@@ -38,7 +38,11 @@ export const addBlob = (chain: Chain, request: FoldRequest, deps: FoldDeps): voi
 }
 
 /** How well a blob fits a chain: 0 if an outcome lists and lacks the blob; the lower the better. */
-export const blobFit = (chain: Chain, { at, digest }: FoldRequest, deps: BlobDeps): number => {
+export const blobFit = <N extends Name>(
+  chain: Chain<N>,
+  { at, digest }: ChainRequest<N>,
+  deps: BlobDeps<N>,
+): number => {
   if (digest === undefined) return NO_FIT
   const pulls = pullsFor(chain, at, digest, deps)
   const artifacts = artifactsFor(chain, at, digest, deps)
@@ -51,13 +55,13 @@ export const blobFit = (chain: Chain, { at, digest }: FoldRequest, deps: BlobDep
   return (pulls.latest ?? artifacts.latest) ? 4 : NO_FIT
 }
 
-const takerOf = (
-  chain: Chain,
-  { missing, listed, unread, latest }: Pulls,
+const takerOf = <N extends Name>(
+  chain: Chain<N>,
+  { missing, listed, unread, latest }: Pulls<N>,
   at: Micros,
-  digest: string,
-  deps: BlobDeps,
-): OpenInvocation | OpenAside | undefined => {
+  digest: N,
+  deps: BlobDeps<N>,
+): OpenInvocation<N> | OpenAside<N> | undefined => {
   if (missing || chain.artifacts.length === 0) return missing ?? listed ?? unread ?? latest
   const artifacts = artifactsFor(chain, at, digest, deps)
   // If a pull has only known contents and does not list the blob, the blob more likely belongs to an artifact of unknown
@@ -66,17 +70,20 @@ const takerOf = (
 }
 
 /** The candidates, and which part of the pull the blob is: only a pull that lists the blob determines that. */
-type Pulls = Candidates<OpenInvocation> & { missingPart: BlobPart | undefined; listedPart: BlobPart | undefined }
+type Pulls<N extends Name> = Candidates<OpenInvocation<N>> & {
+  missingPart: BlobPart<N> | undefined
+  listedPart: BlobPart<N> | undefined
+}
 
-const pullsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Pulls => {
+const pullsFor = <N extends Name>(chain: Chain<N>, at: Micros, digest: N, deps: BlobDeps<N>): Pulls<N> => {
   const { contentsOf, windows } = deps
-  let missing: OpenInvocation | undefined
-  let listed: OpenInvocation | undefined
-  let latestUnread: OpenInvocation | undefined
-  let oldestLacking: OpenInvocation | undefined
-  let latest: OpenInvocation | undefined
-  let missingPart: BlobPart | undefined
-  let listedPart: BlobPart | undefined
+  let missing: OpenInvocation<N> | undefined
+  let listed: OpenInvocation<N> | undefined
+  let latestUnread: OpenInvocation<N> | undefined
+  let oldestLacking: OpenInvocation<N> | undefined
+  let latest: OpenInvocation<N> | undefined
+  let missingPart: BlobPart<N> | undefined
+  let listedPart: BlobPart<N> | undefined
   for (const open of chain.open) {
     if (open.gets === 0 || !isWithin(open, at, windows.blobs)) continue
     latest = open
@@ -105,14 +112,29 @@ const pullsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Pul
 const isWithin = ({ at: began, active }: { at: Micros; active: Micros }, at: Micros, window: Micros): boolean =>
   at >= began && at - active <= window
 
-const lacks = (open: OpenInvocation, at: Micros, digest: string, part: BlobPart | undefined, deps: BlobDeps): boolean =>
-  !hasTaken(open, digest, part) && mayChange(open, at, deps)
+const lacks = <N extends Name>(
+  open: OpenInvocation<N>,
+  at: Micros,
+  digest: N,
+  part: BlobPart<N> | undefined,
+  deps: BlobDeps<N>,
+): boolean => !hasTaken(open, digest, part) && mayChange(open, at, deps)
 
-const hasTaken = (open: OpenInvocation, digest: string, part: BlobPart | undefined): boolean =>
+const hasTaken = <N extends Name>(open: OpenInvocation<N>, digest: N, part: BlobPart<N> | undefined): boolean =>
   typeof part === 'object' ? open.configured.includes(part.configOf) : open.fetchedLayers.includes(digest)
 
-const artifactsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Candidates<OpenAside> => {
-  const found: Candidates<OpenAside> = { missing: undefined, listed: undefined, unread: undefined, latest: undefined }
+const artifactsFor = <N extends Name>(
+  chain: Chain<N>,
+  at: Micros,
+  digest: N,
+  deps: BlobDeps<N>,
+): Candidates<OpenAside<N>> => {
+  const found: Candidates<OpenAside<N>> = {
+    missing: undefined,
+    listed: undefined,
+    unread: undefined,
+    latest: undefined,
+  }
   for (const open of chain.artifacts) {
     if (!isWithin(open, at, deps.windows.blobs)) continue
     found.latest = open
@@ -132,8 +154,14 @@ const artifactsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps):
 const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<FoldDeps, 'windows'>): boolean =>
   at - began <= longestBlobs(windows)
 
-const takeForPull = (open: OpenInvocation, request: FoldRequest, part: BlobPart | undefined, deps: BlobDeps): void => {
-  const { digest = '', at, bytes } = request
+const takeForPull = <N extends Name>(
+  open: OpenInvocation<N>,
+  request: ChainRequest<N>,
+  part: BlobPart<N> | undefined,
+  deps: BlobDeps<N>,
+): void => {
+  const { digest, at, bytes } = request
+  if (digest === undefined) return
   open.active = Math.max(open.active, at)
   // However often a blob is requested, its bytes count once.
   if (!lacks(open, at, digest, part, deps)) return
@@ -146,15 +174,16 @@ const takeForPull = (open: OpenInvocation, request: FoldRequest, part: BlobPart 
   open.layers = open.fetchedLayers.length
 }
 
-const take = (open: OpenAside, request: FoldRequest, deps: BlobDeps): void => {
-  const { digest = '', at, bytes } = request
+const take = <N extends Name>(open: OpenAside<N>, request: ChainRequest<N>, deps: BlobDeps<N>): void => {
+  const { digest, at, bytes } = request
+  if (digest === undefined) return
   open.active = Math.max(open.active, at)
   if (open.blobs.includes(digest) || !mayChange(open, at, deps)) return
   open.bytes = addBytes(open.bytes, bytes)
   open.blobs = remember(open.blobs, digest)
 }
 
-const takeWithoutManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
+const takeWithoutManifest = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, deps: FoldDeps<N>): void => {
   const { orphan } = chain
   const isEarlier = orphan !== undefined && request.at < orphan.at
   if (orphan && !isEarlier && mayChange(orphan, request.at, deps)) {
@@ -169,7 +198,7 @@ const takeWithoutManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps)
 }
 
 /** Starts an artifact fetch or a session without a manifest, which may take blobs. */
-export const openAside = (aside: ReturnType<typeof asideOf>): OpenAside => ({
+export const openAside = <N extends Name>(aside: Aside<N>): OpenAside<N> => ({
   ...aside,
   active: aside.at,
   blobs: EMPTY,

@@ -1,15 +1,16 @@
 import type { Micros } from '../../events/calendar.js'
 import { addBlob, blobFit } from './blobs.js'
+import type { Name } from './contents.js'
 import { addManifest, joinedBy } from './manifests.js'
 import { LARGEST_WEIGHT, NO_FIT, weightOf, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
-import { isGet, MAX_OPEN, MAX_WEIGHT, type Chain, type FoldDeps, type FoldRequest } from './state.js'
+import { isGet, MAX_OPEN, MAX_WEIGHT, type Chain, type FoldDeps, type ChainRequest } from './state.js'
 import type { JoinWindows } from '../model/join-windows.js'
 
 const ANSWERED: ReadonlySet<number> = new Set([200, 206, 301, 302, 303, 304, 307, 308])
 
 /** Adds the next request, in the order of `inOrder`. Emits the outcomes that no later request can change. */
-export const addToChain = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
+export const addToChain = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, deps: FoldDeps<N>): void => {
   const { at, status, object } = request
   closeUntil(chain, at, deps)
   if (isRepeated(chain, request)) return
@@ -30,11 +31,11 @@ export const addToChain = (chain: Chain, request: FoldRequest, deps: FoldDeps): 
  * Whether a request continues the earlier chain of its client, rather than the chain under the client's current name.
  * @param current the chain under the current name, if one exists
  */
-export const continuesEarlier = (
-  earlier: Chain,
-  current: Chain | undefined,
-  request: FoldRequest,
-  deps: Pick<FoldDeps, 'contentsOf' | 'windows'>,
+export const continuesEarlier = <N extends Name>(
+  earlier: Chain<N>,
+  current: Chain<N> | undefined,
+  request: ChainRequest<N>,
+  deps: Pick<FoldDeps<N>, 'contentsOf' | 'windows'>,
 ): boolean => {
   if (request.object === 'manifest') return joinedBy(earlier, request, deps) !== undefined
   const fit = blobFit(earlier, request, deps)
@@ -44,7 +45,7 @@ export const continuesEarlier = (
 }
 
 /** Closes and emits the outcomes that no request after a moment can change. */
-export const closeUntil = (chain: Chain, at: Micros, { windows, emit }: FoldDeps): void => {
+export const closeUntil = <N extends Name>(chain: Chain<N>, at: Micros, { windows, emit }: FoldDeps<N>): void => {
   if (at <= chain.quietUntil) return
   const { join, blobs } = windows
   // An outcome that begins now also stays open, at least for the shortest window.
@@ -56,11 +57,13 @@ export const closeUntil = (chain: Chain, at: Micros, { windows, emit }: FoldDeps
     else if (closing < quietUntil) quietUntil = closing
   }
   if (closed > 0) {
-    chain.open = chain.open.filter((open) => {
-      const isOver = closesAt(open, windows) < at
-      if (isOver) emit(open)
-      return !isOver
-    })
+    const { open } = chain
+    let left = 0
+    for (const one of open) {
+      if (closesAt(one, windows) < at) emit(one)
+      else open[left++] = one
+    }
+    open.length = left
   }
   if (chain.artifacts.length > 0) {
     for (const artifact of chain.artifacts) {
@@ -79,7 +82,7 @@ export const closeUntil = (chain: Chain, at: Micros, { windows, emit }: FoldDeps
 }
 
 /** Closes the oldest invocations while the open invocations together exceed MAX_WEIGHT. */
-const closeOldest = (chain: Chain, { emit }: FoldDeps): void => {
+const closeOldest = <N extends Name>(chain: Chain<N>, { emit }: FoldDeps<N>): void => {
   if (chain.open.length * LARGEST_WEIGHT <= MAX_WEIGHT) return
   let weight = 0
   for (const open of chain.open) weight += weightOf(open)
@@ -92,27 +95,39 @@ const closeOldest = (chain: Chain, { emit }: FoldDeps): void => {
 }
 
 /** The moment after which no request can join an invocation, and no blob can belong to it. */
-export const closesAt = (
+const closesAt = (
   { gets, last, active }: Pick<OpenInvocation, 'gets' | 'last' | 'active'>,
   { join, blobs }: JoinWindows,
 ): Micros => (gets > 0 ? Math.max(last + join, active + blobs) : last + join)
 
+/** The moment after which no request depends on a chain. */
+export const overAt = <N extends Name>(
+  { open, artifacts, orphan, lastAt = -Infinity }: Chain<N>,
+  windows: JoinWindows,
+): Micros => {
+  let over = lastAt + Math.max(windows.session, windows.join)
+  if (orphan) over = Math.max(over, orphan.active + windows.session)
+  for (const artifact of artifacts) over = Math.max(over, artifact.active + windows.blobs)
+  for (const one of open) over = Math.max(over, closesAt(one, windows))
+  return over
+}
+
 /** Closes and emits all open outcomes. */
-export const closeChain = (chain: Chain, { emit }: Pick<FoldDeps, 'emit'>): void => {
+export const closeChain = <N extends Name>(chain: Chain<N>, { emit }: Pick<FoldDeps<N>, 'emit'>): void => {
   for (const open of [...chain.artifacts, ...chain.open]) emit(open)
   chain.open = []
   chain.artifacts = []
   closeOrphan(chain, emit)
 }
 
-const closeOrphan = (chain: Chain, emit: FoldDeps['emit']): void => {
+const closeOrphan = <N extends Name>(chain: Chain<N>, emit: FoldDeps<N>['emit']): void => {
   if (!chain.orphan) return
   emit(chain.orphan)
   delete chain.orphan
 }
 
 /** Whether another part of the same HTTP request was folded already: a registry that rewrites an index reports both manifests. */
-const isRepeated = (chain: Chain, { requestId, at }: FoldRequest): boolean => {
+const isRepeated = <N extends Name>(chain: Chain<N>, { requestId, at }: ChainRequest<N>): boolean => {
   if (requestId === undefined) return false
   if (chain.requests.some(([known]) => known === requestId)) return true
   chain.requests.push([requestId, at])

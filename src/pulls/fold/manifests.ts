@@ -1,7 +1,6 @@
-import { isReferrerTag } from '../../events/reference.js'
 import { ARTIFACT, isIndex } from '../../events/descriptor.js'
 import { openAside } from './blobs.js'
-import { listsManifest, type ContentsOf } from './contents.js'
+import { listsManifest, type ContentsOf, type Name } from './contents.js'
 import {
   fitOf,
   isNamed,
@@ -21,17 +20,17 @@ import {
   MAX_OPEN_ARTIFACTS,
   type Chain,
   type FoldDeps,
-  type FoldRequest,
+  type ChainRequest,
 } from './state.js'
 
 /**
  * The kind of the requested manifest. A manifest is an artifact if a referrer tag names it, if a fetched list of referrers lists
  * it, or if it is known to refer to another manifest.
  */
-const kindOf = (
-  { artifacts }: Chain,
-  { tag, digest, mediaType }: FoldRequest,
-  contentsOf: ContentsOf,
+const kindOf = <N extends Name>(
+  { artifacts }: Chain<N>,
+  { tag, digest, mediaType }: ChainRequest<N>,
+  { contentsOf, isReferrerTag }: FoldDeps<N>,
 ): ManifestKind => {
   if (tag !== undefined && isReferrerTag(tag)) return 'artifact'
   if (artifacts.length > 0 && tag === undefined && isListedIn(artifacts, digest, contentsOf)) return 'artifact'
@@ -43,12 +42,16 @@ const kindOf = (
 }
 
 /** Whether one of the artifacts lists a manifest. */
-const isListedIn = (artifacts: readonly OpenAside[], digest: string | undefined, contentsOf: ContentsOf): boolean =>
+const isListedIn = <N extends Name>(
+  artifacts: readonly OpenAside<N>[],
+  digest: N | undefined,
+  contentsOf: ContentsOf<N>,
+): boolean =>
   digest !== undefined &&
   artifacts.some(({ digest: list }) => list !== undefined && listsManifest(contentsOf(list), digest))
 
-export const addManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
-  const kind = kindOf(chain, request, deps.contentsOf)
+export const addManifest = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, deps: FoldDeps<N>): void => {
+  const kind = kindOf(chain, request, deps)
   if (kind === 'artifact') {
     if (isGet(request)) startArtifact(chain, request, deps)
     return
@@ -62,21 +65,21 @@ export const addManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps):
   else if (request.digest !== undefined) name(open, request.digest)
 }
 
-export const joinedBy = (
-  chain: Chain,
-  request: FoldRequest,
-  deps: Pick<FoldDeps, 'contentsOf' | 'windows'>,
-): OpenInvocation | undefined => {
+export const joinedBy = <N extends Name>(
+  chain: Chain<N>,
+  request: ChainRequest<N>,
+  deps: Pick<FoldDeps<N>, 'contentsOf' | 'windows'>,
+): OpenInvocation<N> | undefined => {
   const { tag, digest, at, fetchesTwice } = request
   const { contentsOf, windows } = deps
-  const isNear = (open: OpenInvocation): boolean =>
+  const isNear = (open: OpenInvocation<N>): boolean =>
     at >= open.at && at - open.last <= windows.join && at - open.at <= MAX_INVOCATION
   if (!isGet(request)) {
     if (tag !== undefined || digest === undefined) return undefined
     return chain.open.find((open) => isNear(open) && (isNamed(open, digest) || lists(open, digest, contentsOf)))
   }
-  const reference = tag ?? digest ?? ''
-  if (fetchesTwice === true) {
+  const reference = tag ?? digest
+  if (fetchesTwice === true && reference !== undefined) {
     const again = chain.open.find(
       (open) => isNear(open) && open.references.includes(reference) && !open.repeated.includes(reference),
     )
@@ -85,7 +88,7 @@ export const joinedBy = (
   if (tag !== undefined) return chain.open.find((open) => open.gets === 0 && open.tag === tag && isNear(open))
   if (digest === undefined) return undefined
   // Of equal fits, the oldest invocation wins.
-  let found: OpenInvocation | undefined
+  let found: OpenInvocation<N> | undefined
   let fit = NO_FIT
   for (const open of chain.open) {
     if (!isNear(open)) continue
@@ -98,17 +101,17 @@ export const joinedBy = (
   return found
 }
 
-const startArtifact = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): void => {
+const startArtifact = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, { emit }: FoldDeps<N>): void => {
   chain.artifacts.push(openAside(asideOf(chain.key, 'artifact', request)))
   const oldest = chain.artifacts.length > MAX_OPEN_ARTIFACTS ? chain.artifacts.shift() : undefined
   if (oldest) emit(oldest)
 }
 
-const start = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): OpenInvocation => {
+const start = <N extends Name>(chain: Chain<N>, request: ChainRequest<N>, { emit }: FoldDeps<N>): OpenInvocation<N> => {
   const { id, at, tag, digest } = request
   const { registry, repository, origin } = chain.key
   // Every property is written out: a spread would take most of the time of a request.
-  const open: OpenInvocation = {
+  const open: OpenInvocation<N> = {
     registry,
     repository,
     origin,
@@ -141,7 +144,11 @@ const start = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): OpenInvo
   return open
 }
 
-const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: FoldRequest, kind: ManifestKind): void => {
+const fetch = <N extends Name>(
+  open: OpenInvocation<N>,
+  { tag, digest, bytes, fetchesTwice }: ChainRequest<N>,
+  kind: ManifestKind,
+): void => {
   const reference = tag ?? digest
   const isRepeated =
     (digest !== undefined && open.fetched.includes(digest)) ||
@@ -160,7 +167,7 @@ const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: FoldR
   if (kind === 'image') open.images = remember(open.images, digest)
 }
 
-const name = (open: OpenInvocation, digest: string): void => {
+const name = <N extends Name>(open: OpenInvocation<N>, digest: N): void => {
   if (open.digest === undefined) open.digest = digest
   else if (open.digest !== digest) open.named = remember(open.named, digest)
 }

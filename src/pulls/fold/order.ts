@@ -9,7 +9,11 @@ type Ordered = Pick<RegistryRequest, 'at' | 'object' | 'method' | 'tag'> & { id:
 export const inOrder = (a: Ordered, b: Ordered): number =>
   a.at - b.at || rank(a) - rank(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
-const rank = ({ object, method, tag }: Ordered): number => {
-  if (object !== 'manifest') return 4
-  return (tag === undefined ? 2 : 0) + (method === 'HEAD' ? 0 : 1)
-}
+const rank = ({ object, method, tag }: Ordered): number =>
+  object === 'manifest' ? rankOfManifest(tag !== undefined, method === 'HEAD') : RANK_OF_OTHERS
+
+/** The position of a request for a manifest among requests of the same time. */
+export const rankOfManifest = (isByTag: boolean, isHead: boolean): number => (isByTag ? 0 : 2) + (isHead ? 0 : 1)
+
+/** The position of all requests that are not for a manifest. */
+export const RANK_OF_OTHERS = 4

@@ -1,11 +1,11 @@
 import type { Micros } from '../../events/calendar.js'
 import type { RegistryRequest } from '../../events/registry-request.js'
-import type { ContentsOf } from './contents.js'
+import type { ContentsOf, Name } from './contents.js'
 import type { OpenAside, OpenInvocation } from './open-invocation.js'
 import type { PullOutcome, ChainKey } from './outcome.js'
 import type { JoinWindows } from '../model/join-windows.js'
 
-/** A request with its origin, as the fold needs it. */
+/** A request with its origin, as a source of requests hands it to the fold. */
 export type FoldRequest = Omit<RegistryRequest, 'id' | 'source' | 'requester'> & {
   id: string
   origin: string
@@ -13,32 +13,47 @@ export type FoldRequest = Omit<RegistryRequest, 'id' | 'source' | 'requester'> &
   fetchesTwice?: boolean
 }
 
+/** What the fold reads of a request of one chain. */
+export type ChainRequest<N extends Name = string> = Pick<
+  FoldRequest,
+  'at' | 'object' | 'method' | 'status' | 'mediaType' | 'bytes' | 'fetchesTwice'
+> & { id: N; requestId?: N; tag?: N; digest?: N }
+
 /**
  * The open outcomes of one origin in one repository: its invocations, artifact fetches and session without a manifest that later
  * requests may change. A row of `pulls.chains` contains one chain. It is plain data, so that it can be stored and continued.
  */
-export type Chain = {
+export type Chain<N extends Name = string> = {
   key: ChainKey
   /** Open invocations, in the order in which they began. */
-  open: OpenInvocation[]
+  open: OpenInvocation<N>[]
   /** Artifact fetches that blobs may still belong to, in the order in which they began. */
-  artifacts: OpenAside[]
+  artifacts: OpenAside<N>[]
   /** The session of blobs without a request for a manifest. */
-  orphan?: OpenAside
+  orphan?: OpenAside<N>
   /** The time of the newest request. */
   lastAt?: Micros
   /** Whether the current session has no invocation yet: requests for blobs alone start none. */
   awaitsSession: boolean
   /** The registry's ids of HTTP requests that were folded recently, and when. */
-  requests: [string, Micros][]
+  requests: [N, Micros][]
   /** Until when no outcome closes, so that not every request has to check all of them. */
   quietUntil: Micros
 }
 
-export type FoldDeps = {
-  contentsOf: ContentsOf
+/** The outcomes of a chain that later requests may change. */
+export const openOutcomesOf = <N extends Name>({
+  open,
+  artifacts,
+  orphan,
+}: Chain<N>): (OpenInvocation<N> | OpenAside<N>)[] => [...open, ...artifacts, ...(orphan ? [orphan] : [])]
+
+export type FoldDeps<N extends Name = string> = {
+  contentsOf: ContentsOf<N>
+  /** Whether a tag is for referrers (see `isReferrerTag` of events). */
+  isReferrerTag: (tag: N) => boolean
   windows: JoinWindows
-  emit: (outcome: PullOutcome) => void
+  emit: (outcome: PullOutcome<N>) => void
   /** Called for each request that joined an invocation. @param after the time since the previous request for a manifest */
   onJoin?: (after: Micros) => void
 }
@@ -71,7 +86,7 @@ export const longestBlobs = ({ blobs }: Pick<JoinWindows, 'blobs'>): Micros =>
 export const saltWindow = (windows: JoinWindows, lateness: Micros): Micros =>
   Math.max(windows.join, longestBlobs(windows)) + lateness
 
-export const startChain = (key: ChainKey): Chain => ({
+export const startChain = <N extends Name = string>(key: ChainKey): Chain<N> => ({
   key,
   open: [],
   artifacts: [],
@@ -81,4 +96,5 @@ export const startChain = (key: ChainKey): Chain => ({
 })
 
 /** Whether the request obtained its object; 304 means that the client has the object already. */
-export const isGet = ({ method, status }: FoldRequest): boolean => method === 'GET' && status !== 304
+export const isGet = ({ method, status }: Pick<FoldRequest, 'method' | 'status'>): boolean =>
+  method === 'GET' && status !== 304

@@ -168,7 +168,7 @@ const filtersIn = (texts: ReadonlyMap<string, string>): PullsQuery['filters'] =>
 const SHORT_DIGEST = /^(?:([a-z0-9]+):)?([0-9a-f]{12,})$/
 
 /** Returns a digest unchanged, and a shortened one as a prefix with `*`. @throws PullsError */
-const digestValue = (value: string): string => {
+export const digestValue = (value: string): string => {
   const [, algorithm = 'sha256', hex = ''] = SHORT_DIGEST.exec(value) ?? []
   const length = DIGEST_ALGORITHMS.get(algorithm)
   if (length !== undefined && hex.length > 0 && hex.length < length) return `${algorithm}:${hex}*`

@@ -32,8 +32,24 @@ export const requestsAfter = async (db: Sql, after: number, limit: number): Prom
   })
 }
 
+/** What an answer has of a request. */
+export type RequestDetails = Pick<
+  PendingRequest,
+  'at' | 'method' | 'object' | 'status' | 'tag' | 'digest' | 'mediaType' | 'bytes' | 'who'
+>
+
 /** The requester is given as an origin, as in all answers. */
-const detailsOf = ({ at, method, object, status, tag, digest, mediaType, bytes, who }: PendingRequest): object => {
+export const detailsOf = ({
+  at,
+  method,
+  object,
+  status,
+  tag,
+  digest,
+  mediaType,
+  bytes,
+  who,
+}: RequestDetails): object => {
   const { endpoint, source, client, version, kind, os, arch, country, network, networkKind, signedIn } = JSON.parse(
     who,
   ) as Who

@@ -30,8 +30,12 @@ type PendingDeps = {
   placeOf: (address: string) => Place
 }
 
-/** Converts a request to the form that is stored until the fold: its requester becomes an origin, a client and a location. */
-export const createPendingOf = ({ originOf, clientOf, placeOf }: PendingDeps): PendingOf => {
+/** What is stored of a requester: an origin, a client and a location. */
+export type StoredRequester = Pick<PendingRequest, 'origin' | 'previous' | 'who' | 'fetchesTwice'>
+
+type StoredRequesterOf = (request: Pick<RegistryRequest, 'source' | 'requester' | 'at'>) => StoredRequester
+
+export const createStoredRequesterOf = ({ originOf, clientOf, placeOf }: PendingDeps): StoredRequesterOf => {
   const remembered = remember(clientOf)
   const placed = remember((address: string | undefined) => (address === undefined ? {} : placeOf(address)))
   /** Cached by origin, address and source, which determine the whole text. */
@@ -62,15 +66,22 @@ export const createPendingOf = ({ originOf, clientOf, placeOf }: PendingDeps): P
     return text
   }
 
-  return (request) => {
-    const { source, requester, ...kept } = request
-    const origin = originOf(requester, request.at)
+  return ({ source, requester, at }) => {
+    const origin = originOf(requester, at)
     return {
-      ...kept,
       origin: origin.origin,
       ...(origin.previous !== undefined && { previous: origin.previous }),
       ...(remembered(requester.userAgent ?? '').fetches_twice === true && { fetchesTwice: true }),
       who: whoOf({ source, requester }, origin),
     }
+  }
+}
+
+/** Converts a request to the form that is stored until the fold. */
+export const createPendingOf = (deps: PendingDeps): PendingOf => {
+  const storedRequesterOf = createStoredRequesterOf(deps)
+  return (request) => {
+    const { source, requester, ...kept } = request
+    return { ...kept, ...storedRequesterOf({ source, requester, at: request.at }) }
   }
 }

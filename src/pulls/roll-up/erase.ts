@@ -3,7 +3,10 @@ import type { Database, Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { ROWS_AT_ONCE, repeatUntilEmpty } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
+import { eraseFileNames } from './erase-file-names.js'
+import { eraseLastUses } from './erase-last-uses.js'
 import { erasePending, erasePrevious } from './erase-pending.js'
+import { eraseSegments } from './erase-segments.js'
 import { portionsSoFar } from './moved-portions.js'
 import {
   ERASURES,
@@ -12,7 +15,7 @@ import {
   unfinishedErasures,
   type Erasure,
   type NotedErasure,
-} from './noted-erasures.js'
+} from '../erasures/noted-erasures.js'
 import { restartProvisional } from '../provisional/provisional-run.js'
 import { unmarkSummaries, eraseSummaries, runSummaryStep } from './erase-summaries.js'
 import { restartRollingDays } from './rolling-days.js'
@@ -21,6 +24,8 @@ export type Erased = {
   invocations: number
   /** Pending requests: they were not folded into invocations yet. */
   requests: number
+  /** Requests that were imported from files. */
+  imported_requests: number
   /** Rows of pulls.days. */
   days: number
   /**
@@ -30,7 +35,7 @@ export type Erased = {
   not_rewritten: string[]
 }
 
-/** All tables that contain origins, or repositories of pulls. */
+/** All tables that contain origins, or repositories of pulls; names of files may contain repositories, too. */
 const TABLES = [
   ...[
     'pending',
@@ -43,8 +48,11 @@ const TABLES = [
     'days',
     'summaries',
     'rolling_days',
+    'segments',
+    'segment_days',
   ].map((table) => `pulls.${table}`),
   'provisional.outcomes',
+  'logs.files',
 ]
 
 /**
@@ -78,15 +86,16 @@ const eraseNoted = async (
   erasure: NotedErasure,
   blocksAtOnce?: number,
 ): Promise<Erased> => {
-  const deleted = { invocations: 0, requests: 0, days: 0 }
+  const deleted = { invocations: 0, requests: 0, imported_requests: 0, days: 0 }
   const readPortions = async (): Promise<string> => jobs.transaction().execute(portionsSoFar)
   let portions = await readPortions()
   let before: string
   // If an alias was moved meanwhile, some of its rows may now be in a part of a table that was read before.
   do {
-    const { invocations, requests, days } = await deleteRows(jobs, erasure, blocksAtOnce)
+    const { invocations, requests, imported_requests, days } = await deleteRows(jobs, erasure, blocksAtOnce)
     deleted.invocations += invocations
     deleted.requests += requests
+    deleted.imported_requests += imported_requests
     deleted.days += days
     before = portions
     portions = await readPortions()
@@ -99,9 +108,10 @@ const eraseNoted = async (
 
 const deleteRows = async (
   jobs: Database['jobs'],
-  { origin, repository, registries }: Erasure,
+  erasure: Erasure,
   blocksAtOnce?: number,
 ): Promise<Omit<Erased, 'not_rewritten'>> => {
+  const { origin, repository, registries } = erasure
   const isInScope = sql.join(
     [
       ...(repository === undefined ? [] : [sql`repository = ${repository}`]),
@@ -125,22 +135,25 @@ const deleteRows = async (
       async (isInPart) => erasePrevious(jobs, origin, sql`${isInPart} and ${isInScope}`),
       blocksAtOnce,
     )
+  const imported = await eraseSegments(jobs, erasure)
   await eraseChains(jobs, where, { registries, blocksAtOnce })
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
-  const invocations = await eraseFrom('pulls.outcomes')
+  const invocations = imported.invocations + (await eraseFrom('pulls.outcomes'))
   // A running roll-up may have read the outcomes. The lock waits until the rows of that roll-up are written, so that they are
   // erased, and the roll-up drops the readings in its memory. Later roll-ups find no outcomes.
   await jobs.transaction().execute(async (tx) => restartRollingDays(tx, registries))
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined) await eraseUnfinishedDays(jobs, registries)
-  if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
+  const erased = { invocations, requests, imported_requests: imported.requests }
+  if (origin !== undefined || repository === undefined) return { ...erased, days: 0 }
+  await eraseFileNames(jobs, { repository, registries })
   await eraseFrom('pulls.totals')
   await inParts('pulls.last_uses', async (isErased) => eraseLastUses(jobs, isErased, registries))
   await unmarkSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
   await eraseSummaries(jobs, { repository, registries })
-  return { invocations, requests, days }
+  return { ...erased, days }
 }
 
 /**
@@ -185,27 +198,3 @@ const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly
 
 const deletedBy = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> =>
   Number((await statement.execute(db)).numAffectedRows ?? 0)
-
-/**
- * Erases the last uses of objects that the registry no longer has. The other last uses stay: they contain no origin, and without them
- * a clean-up would treat used objects as unused.
- */
-const eraseLastUses = async (
-  jobs: Database['jobs'],
-  where: RawBuilder<unknown>,
-  registries: readonly string[] = [],
-): Promise<number> =>
-  deletedBy(
-    jobs,
-    sql`delete from pulls.last_uses u where ${where} and not exists (
-      select from inventory.repositories r
-      where (r.registry = u.registry or r.registry = any(${registries}::text[])) and r.name = u.repository and (
-        -- Each is looked up by its index: without "offset", PostgreSQL may read all tags instead.
-        exists (select from inventory.live_tags t where t.repository_id = r.id and t.name = u.reference offset 0)
-        or exists (
-          select from inventory.repository_manifests m
-          where m.repository_id = r.id and m.digest = u.reference and m.live offset 0
-        )
-      )
-    )`,
-  )

@@ -71,7 +71,7 @@ const setRolledTo = async (
     where registry = ${registry} and day >= ${days.first}::date and day < ${days.next}::date
   `.execute(tx)
   const { rows } = await sql`
-    update pulls.registries set rolled_to = greatest(rolled_to, ${days.next}::date)
+    update pulls.registries r set rolled_to = greatest(rolled_to, ${days.next}::date)
     where registry = ${registry} and ${firstOpenDay(windows)} >= ${days.next}::date and not exists (
       select repository, (at at time zone 'UTC')::date, count(*) from pulls.outcomes
       where registry = ${registry} and at >= ${startOf(days.first)}::timestamptz and at < ${startOf(days.next)}::timestamptz
@@ -90,9 +90,11 @@ const setRolledTo = async (
 export const settledAfter = (windows: JoinWindows): Micros =>
   Math.max(MAX_INVOCATION + Math.max(windows.join, windows.blobs), longestBlobs(windows))
 
-/** The first day of a registry that is not over yet. */
-const firstOpenDay = (windows: JoinWindows): RawBuilder<unknown> =>
-  sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
+/** The first day of a registry `r` that is not over yet: an invocation may still change, or a file may contain requests of the day. */
+const firstOpenDay = (windows: JoinWindows): RawBuilder<unknown> => sql`least(
+  ((r.folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date,
+  (select min(day) from pulls.segment_days d where d.registry = r.registry and not d.expired)
+)`
 
 /** For each registry the first day to roll up, and the first day that is not over yet. */
 const daysToRoll = async (

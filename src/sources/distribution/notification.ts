@@ -1,4 +1,4 @@
-import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../../events/calendar.js'
+import { parseTimestamp, type Micros } from '../../events/calendar.js'
 import { givenIdentity, identityOfContents } from '../../events/event-id.js'
 import { isFields, type Fields } from '../../events/json.js'
 import { jsonOf } from './excerpt.js'
@@ -16,16 +16,21 @@ import {
 } from '../../events/reference.js'
 import { ACTIONS, UNKNOWN_REGISTRY, type Action, type Actor, type EventIdentity } from '../../events/registry-event.js'
 import type { ReportedEvent, UnreadableEvent } from '../../events/reported-item.js'
-import { isHost } from '../../events/registry-host.js'
+import { toHost } from '../../events/registry-host.js'
 import type { UnreadableReason } from '../../events/outcome-reason.js'
 import { addClient, addObject } from './notified-object.js'
-import { exactText, isMissing, type SideField, type UnreadableFields } from '../../events/side-fields.js'
+import {
+  exactText,
+  isMissing,
+  isTooLongName,
+  LONGEST_NAME,
+  type SideField,
+  type UnreadableFields,
+} from '../../events/side-fields.js'
+import { FUTURE_TOLERANCE } from '../sender.js'
 
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
-/** How far the clock of a registry may be ahead of ours. An hour would be enough for real clocks; a day is generous. */
-const FUTURE_TOLERANCE = MICROS_PER_DAY
-
 /** Why an item is no event. The error has no stack, because creating one would take longer than reading the item. */
 export class Unreadable extends Error {
   readonly reason: UnreadableReason
@@ -116,11 +121,11 @@ const hostOf = (request: Fields, source: Fields, unreadable: UnreadableFields): 
 
 /** Clients choose the Host header. So an invalid host is discarded, and so is the name that stands for a missing host. */
 const hostIn = (value: unknown, field: SideField, unreadable: UnreadableFields): string | undefined => {
-  const host = exactText(value, field, unreadable)?.toLowerCase()
-  if (host === undefined || host === UNKNOWN_REGISTRY) return undefined
-  if (isHost(host)) return host
-  unreadable.push(field)
-  return undefined
+  const text = exactText(value, field, unreadable)
+  if (text === undefined) return undefined
+  const host = toHost(text)
+  if (host === undefined && text.toLowerCase() !== UNKNOWN_REGISTRY) unreadable.push(field)
+  return host
 }
 
 /**
@@ -136,23 +141,13 @@ const instanceOf = (value: unknown, unreadable: UnreadableFields): string | unde
 
 const INSTANCE = /^[^\p{C}]{1,128}$/u
 
-/**
- * The largest number of bytes of an actor's name. SPIFFE IDs, the longest names that token servers put into `sub`, have up to
- * 2,048. An index entry of PostgreSQL has at most 2,704 bytes in total.
- */
-export const LONGEST_NAME = 2_048
-
-/** Names are stored in lower case, too, where some letters have more bytes. */
-const isTooLong = (name: string): boolean =>
-  Math.max(Buffer.byteLength(name), Buffer.byteLength(name.toLowerCase())) > LONGEST_NAME
-
 const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
   const fields = fieldsOf(value, 'actor', unreadable)
   const name = exactText(fields.name, 'actor.name', unreadable, LONGEST_NAME)
   const type = exactText(fields.user_type, 'actor.user_type', unreadable)
   const token = exactText(fields.user, 'actor.user', unreadable, LONGEST_TOKEN)
   const actor: Actor = {}
-  if (name !== undefined && isTooLong(name)) unreadable.push('actor.name')
+  if (name !== undefined && isTooLongName(name)) unreadable.push('actor.name')
   else if (name !== undefined) actor.name = name
   if (type !== undefined) actor.type = type
   if (token !== undefined) actor.token = token

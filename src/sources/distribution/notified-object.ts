@@ -1,10 +1,10 @@
-import { isIP } from 'node:net'
 import { isFields, type Fields } from '../../events/json.js'
 import { isRepositoryPath } from '../../events/reference.js'
 import type { Rename } from '../../events/registry-event.js'
 import type { ReportedEvent } from '../../events/reported-item.js'
 import { exactText, freeText, isMissing, type UnreadableFields } from '../../events/side-fields.js'
-import { flatCopy } from '../../runtime/flat-copy.js'
+import { addressOf } from '../client-address.js'
+import { beginningOfAgent } from '../user-agent.js'
 import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from '../../events/descriptor.js'
 
 /** The largest number of characters of a URL. Only its last part is read, after a host and a prefix of any length. */
@@ -50,17 +50,7 @@ const renameIn = (value: unknown): Rename | undefined => {
   return { what: type === 'namespace' ? 'namespace' : 'repository', from, to }
 }
 
-/** The number of characters of a user agent that are used: the name of the client is at the beginning. */
-const LONGEST_AGENT = 512
-
-const beginningOf = (text: string): string =>
-  text.length <= LONGEST_AGENT ? text : flatCopy(text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, ''))
-
-/**
- * Adds the fields that identify the client, if they are readable. `addr` includes a port, unless a proxy sent the address. The
- * zone of an IPv6 address (RFC 4007) is removed: it has a meaning only on the registry's machine, and libraries accept different
- * zones.
- */
+/** Adds the fields that identify the client, if they are readable. `addr` includes a port, unless a proxy sent the address. */
 export const addClient = (
   event: ReportedEvent,
   { id, addr, useragent }: Fields,
@@ -68,7 +58,7 @@ export const addClient = (
 ): void => {
   const requestId = exactText(id, 'request.id', unreadable)
   const address = addressIn(freeText(addr, 'request.addr', unreadable), unreadable)
-  const agent = typeof useragent === 'string' ? beginningOf(useragent) : useragent
+  const agent = typeof useragent === 'string' ? beginningOfAgent(useragent) : useragent
   const userAgent = freeText(agent, 'request.useragent', unreadable)
   if (requestId !== undefined) event.requestId = requestId
   if (address !== undefined) event.address = address
@@ -77,9 +67,7 @@ export const addClient = (
 
 const addressIn = (text: string | undefined, unreadable: UnreadableFields): string | undefined => {
   if (text === undefined) return undefined
-  const [, bracketed] = /^\[([^\]]+)\]/.exec(text) ?? []
-  const [address = ''] = (bracketed ?? (isIP(text) === 0 ? text.replace(/:\d+$/, '') : text)).split('%', 1)
-  if (isIP(address) !== 0) return address
-  unreadable.push('request.addr')
-  return undefined
+  const address = addressOf(text)
+  if (address === undefined) unreadable.push('request.addr')
+  return address
 }

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeF
 import { join } from 'node:path'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { findDumps } from './dump-files.js'
+import { copyCursorOf } from './copy-cursor.js'
 import { duringBackupOn } from './backup.js'
 import { LABEL, sizeOfFiles, writeDump } from './dump.js'
 import { EmbeddedDatabaseFailed } from './failure.js'
@@ -89,7 +90,7 @@ export const openPglite = async (
   const pglite = new EmbeddedInstance(data, { canEndStatements, isHeld })
   const statement = await pglite.opened()
   const pool = createEmbeddedPool(pglite)
-  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool, cursor: copyCursorOf(pglite) }) })
   const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   // A dump takes up to twice the size of the database.
   let dumpBytes = 0

@@ -5,6 +5,7 @@ import { leaveStandby } from './leave-standby.js'
 import { readOnlyOn } from './read-only.js'
 import { LONGEST_ON_SERVER_MS, serverVersion, surviveLostConnections, type Database } from './database.js'
 import { runOn, transactionOn } from './pool-transactions.js'
+import { CopyCursor } from './copy-cursor.js'
 import { createLosses, type NoticedLosses } from './losses.js'
 import { nameErrorsOf } from './postgres-errors.js'
 
@@ -83,8 +84,8 @@ export const openPostgres = (url: string): Database => {
   leaveStandby([writers, readers, jobWriters, jobs])
   const running = runningOn(pools)
 
-  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
-  const jobQueries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers, cursor: CopyCursor }) })
+  const jobQueries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs, cursor: CopyCursor }) })
   return {
     engine: 'postgresql',
     sql: kysely,

@@ -160,6 +160,12 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await sql`
       insert into pulls.rolling_days (registry, day, repository, stage, hashed_to) values (${ALIAS}, '2026-11-19', 'a', 'rows', 0)
     `.execute(stores.database.sql)
+    // Imported requests of a day that is rolled up, and of one that is not. They are not folded in this test.
+    await sql`
+      with days as (select day::date from unnest(${['2026-11-16', '2026-11-30']}::text[]) as days (day)),
+        marked as (insert into pulls.segment_days (registry, day, changed_at) select ${ALIAS}, day, now() from days)
+      insert into pulls.segments (file, registry, day, requests, columns) select 1, ${ALIAS}, day, 1, '' from days
+    `.execute(stores.database.sql)
     const before = await rowsOfAlias()
     expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([])
     const [requestCases, summed] = [await answers(), await totals()]

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
+import { isReferrerTag, type Digest, type RepositoryPath, type Tag } from '../../../src/events/reference.js'
 import { addToChain } from '../../../src/pulls/fold/chain.js'
 import { startChain, type FoldRequest } from '../../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
@@ -75,7 +75,12 @@ test('a chain is the same after it was stored and loaded', () => {
           repository: PLACE.repository as RepositoryPath,
           at: second * SECOND,
         }
-        addToChain(chain, folded, { contentsOf: () => undefined, windows: WINDOWS, emit: () => undefined })
+        addToChain(chain, folded, {
+          contentsOf: () => undefined,
+          isReferrerTag,
+          windows: WINDOWS,
+          emit: () => undefined,
+        })
       }
       open += chain.open.length
       artifacts += chain.artifacts.length

@@ -4,7 +4,8 @@ import { parseTimestamp } from '../../../src/events/calendar.js'
 import { isDigest, type RepositoryPath, type Tag } from '../../../src/events/reference.js'
 import { behaviourOf } from '../../../src/pulls/model/behaviour.js'
 import type { FoldRequest } from '../../../src/pulls/fold/state.js'
-import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
+import type { ContentsOf, ManifestContents } from '../../../src/pulls/fold/contents.js'
+import { columnsOf, foldInColumns } from '../../support/columns.js'
 import { createFold } from '../../support/fold.js'
 import { MEASURES, measuresOf, type Measures } from '../../support/outcome-measures.js'
 import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
@@ -75,16 +76,29 @@ const contentsIn = ({ catalog = {} }: Vector): Map<string, ManifestContents> =>
     ),
   )
 
-const fold = (vector: Vector): { outcomes: PullOutcome[]; sums: Measures; contents: Map<string, ManifestContents> } => {
+const foldObjects = (requests: readonly FoldRequest[], contentsOf: ContentsOf): PullOutcome[] => {
   const outcomes: PullOutcome[] = []
-  const contents = contentsIn(vector)
-  const { add, end } = createFold({
-    contentsOf: (digest) => contents.get(digest),
-    windows: WINDOWS,
-    emit: (outcome) => outcomes.push(outcome),
-  })
-  vector.requests.map(requestOf).forEach(add)
+  const { add, end } = createFold({ contentsOf, windows: WINDOWS, emit: (outcome) => outcomes.push(outcome) })
+  requests.forEach(add)
   end()
+  return outcomes
+}
+
+/** The forms in which requests are folded. */
+const FORMS = ['objects', 'columns'] as const
+type Form = (typeof FORMS)[number]
+
+const fold = (
+  vector: Vector,
+  form: Form,
+): { outcomes: PullOutcome[]; sums: Measures; contents: Map<string, ManifestContents> } => {
+  const contents = contentsIn(vector)
+  const requests = vector.requests.map(requestOf)
+  const contentsOf = (digest: string): ManifestContents | undefined => contents.get(digest)
+  const outcomes =
+    form === 'columns'
+      ? foldInColumns(columnsOf(requests), { contentsOf, windows: WINDOWS })
+      : foldObjects(requests, contentsOf)
   const all = outcomes.map((outcome) => measuresOf(outcome, vector.blobs_visible))
   const sums = Object.fromEntries(
     MEASURES.map((name) => [name, all.reduce((sum, measures) => sum + measures[name], 0)]),
@@ -96,8 +110,8 @@ test('there are 41 worked cases', () => {
   expect(vectors).toHaveLength(41)
 })
 
-test.each(vectors)('$id', (vector) => {
-  const { outcomes, sums, contents } = fold(vector)
+test.each(FORMS.flatMap((form) => vectors.map((vector) => ({ ...vector, form }))))('$id in $form', (vector) => {
+  const { outcomes, sums, contents } = fold(vector, vector.form)
   const invocations = outcomes.filter((one) => one.what === 'invocation')
   const origins = (some: { origin: string }[]): number => new Set(some.map(({ origin }) => origin)).size
   const platforms: Record<string, number> = {}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { csvLine } from '../../src/http/csv.js'
+import { csvLine } from '../../src/runtime/csv.js'
 
 describe('a line of CSV', () => {
   test.each('=+-@\t\r\n\uff1d\uff0b\uff0d\uff20'.split(''))(

@@ -51,3 +51,23 @@ export const unfinishedErasures = async (db: Sql, minutes: number): Promise<Note
     registries: registries ?? undefined,
   }))
 }
+
+/** The key of the advisory lock between imports and erasures. */
+const IMPORTS = 7_231_521
+
+/**
+ * The unfinished erasures. Imported requests that one of them names must not be stored: until the transaction ends, no other erasure
+ * begins to read the stored ones.
+ */
+export const erasuresDuringImport = async (tx: Sql): Promise<NotedErasure[]> => {
+  await sql`select pg_advisory_xact_lock_shared(${IMPORTS})`.execute(tx)
+  return unfinishedErasures(tx, 0)
+}
+
+/**
+ * Waits for the imports that do not know a noted erasure: they store their current portion first. Portions after that apply the
+ * erasure.
+ */
+export const awaitImports = async (tx: Sql): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${IMPORTS})`.execute(tx)
+}
