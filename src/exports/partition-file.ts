@@ -6,7 +6,7 @@ import type { Column } from './columns.js'
 import { FORMATS } from './formats.js'
 import type { FormatName, RowWriter } from './row-writer.js'
 
-/** A file that nobody sees under its name until it is complete. */
+/** A file that gets its name when it is complete. */
 export type PartitionFile = {
   path: string
   add: RowWriter['add']

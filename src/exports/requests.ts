@@ -11,7 +11,6 @@ import { fileRequests } from './file-requests.js'
 import { liveRequests } from './live-requests.js'
 import { REQUESTER_COLUMNS } from './requester-columns.js'
 import { readSorted } from './slices.js'
-import { ofRegistries } from './sql-source.js'
 
 /** The order of the columns is the order of the rows. */
 const COLUMNS: readonly Column[] = [
@@ -64,7 +63,7 @@ export const requestsTable = ({
   completeFrom: async () => Promise.resolve(addDays(oldestDay(keptDays, now), 1)),
   readDay: async (day, take) =>
     inOneSnapshot(jobs, async (tx) => {
-      const segments = await listSegments(tx, day, ofRegistries(registries))
+      const segments = await listSegments(tx, day, registries)
       await readSorted(day, [liveRequests(tx, day, registries), fileRequests(tx, day, { segments, publicId })], take)
     }),
   notes: () => [],

@@ -53,7 +53,7 @@ export const sqlSource = <Stored>(
 }
 
 /** The condition that a row `o` is of one of these registries. */
-export const ofRegistries = (registries: readonly string[] | undefined): RawBuilder<unknown> =>
+const ofRegistries = (registries: readonly string[] | undefined): RawBuilder<unknown> =>
   registries === undefined ? sql`true` : isAnyOf(sql`o.registry`, registries)
 
 /** Gives equal texts one copy in memory: the driver makes a copy for each row. */

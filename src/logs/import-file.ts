@@ -9,7 +9,7 @@ import type { Database } from '../storage/sql/database.js'
 import { filesWith, type FileCounts, type LogFile } from './file-table.js'
 import { importLines } from './import-lines.js'
 import { findKnown } from './known-file.js'
-import { createLineReader } from './line-reader.js'
+import { createTextReader } from './line-text.js'
 import type { LogSource } from './log-source.js'
 import { headsOf, readBeginning } from './read-head.js'
 import type { Requests } from './requests.js'
@@ -89,20 +89,11 @@ const asBefore = (file: LogFile | undefined): Recognized | undefined => {
   return format && { format, ...(wrapper !== undefined && { wrapper }) }
 }
 
-/** Tells whether the next line is a request. */
+/** @returns a function that is called with each line in order, and returns whether the line is a request */
 const requestsIn = (
   { format, wrapper }: Recognized,
   options: ReaderOptions & { notAfter: Micros },
 ): ((line: string) => boolean) => {
-  const { read } = createLineReader({
-    ...{ format, wrapper, options, seed: 0 },
-    what: () => undefined,
-    who: () => undefined,
-    onRequest: () => undefined,
-  })
-  return (line) => {
-    const bytes = Buffer.from(line)
-    const name = read(bytes, 0, bytes.length)
-    return name !== undefined && name !== 'no_request' && name !== 'unreadable'
-  }
+  const readText = createTextReader(format, wrapper, options)
+  return (line) => readText(line)?.requester !== undefined
 }

@@ -110,7 +110,7 @@ export const importLines = async <What, Who>(
     if (!(error instanceof FileError)) throw error
     problem = error
   }
-  // Damaged lines would not be equal to those of the whole file, which then would be imported from its first line.
+  // Damaged lines are not stored: the whole file has other lines, and would be imported again from its first line.
   if (lines > stored && !(problem instanceof DamagedLog) && !(await store())) return undefined
   if (!problem && source.canGrow !== true && splitter.end() && lines > before) {
     // The last line may be cut. It is stored like a second file, so that the one that has the whole line goes on before it.

@@ -17,8 +17,9 @@ export type Known = {
 }
 
 /**
- * Compares the lines of a log with those of the files that begin like it. A file that has more lines than the log contains the log: their
- * common head is more than half of it, or 256 lines.
+ * Finds the file whose imported lines are the first lines of a log. If a file has more lines than the log, the log counts as a part of it:
+ * more than half of its lines, or 256 lines, were compared.
+ * @param candidates the files that begin like the log
  */
 export const findKnown = async (source: LogSource, candidates: readonly LogFile[], key: string): Promise<Known> => {
   const most = Math.max(0, ...candidates.map((candidate) => candidate.lines))

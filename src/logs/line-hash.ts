@@ -72,8 +72,8 @@ const CHAIN_BYTES = 16
 const BLOCK = 16
 
 /**
- * Creates a function that replaces hashes of lines, each of which is two numbers, by others of which nobody can compute the hash without
- * the key: the first half of what AES-128 makes of each. Equal hashes stay equal.
+ * Creates a function that encrypts hashes of lines, of which each is two numbers: the first half of the block that AES-128 makes of a hash.
+ * Equal hashes stay equal.
  */
 export const createSealIds = (key: string): ((hashes: Uint32Array) => Uint32Array) => {
   const cipherKey = createHmac('sha256', key).update('ids of lines').digest().subarray(0, BLOCK)

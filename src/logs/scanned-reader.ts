@@ -3,7 +3,7 @@ import type { Requester } from '../events/registry-request.js'
 import { flatCopy } from '../runtime/flat-copy.js'
 import type { LineParts, ScanLine } from '../sources/access-logs/line-parts.js'
 import type { LoggedRead } from '../sources/access-logs/logged-read.js'
-import { handOn, type LineName, type OnRequest, type ReadBytes, type ReadText } from './line-reader.js'
+import { handOn, type LineName, type OnRequest, type ReadBytes, type ReadText } from './line-text.js'
 import { createPartMemory } from './part-memory.js'
 
 type ScannedReaderDeps<What, Who> = OnRequest<What, Who> & {

@@ -1,32 +1,20 @@
-import type { Config } from '../config/config.js'
-import { MICROS_PER_SECOND, type Micros } from '../events/calendar.js'
+import type { Micros } from '../events/calendar.js'
 import type { Requester } from '../events/registry-request.js'
 import { createSealIds } from '../logs/line-hash.js'
 import type { Requests } from '../logs/requests.js'
 import { IS_HEAD, MAY_REPEAT, OBJECTS } from '../pulls/fold/columns.js'
-import { saltWindow } from '../pulls/fold/state.js'
 import { createStoredRequesterOf, type StoredRequester } from '../pulls/requests/pending-of.js'
 import { createRequestSink, numbered, type Numbered } from '../pulls/segments/request-sink.js'
 import type { SegmentWhat } from '../pulls/segments/segment.js'
 import { LOG_SOURCE } from '../pulls/segments/log-source.js'
 import { keepSegments } from '../pulls/segments/segment-table.js'
 import { createDerivedSalts } from '../requesters/derived-salts.js'
-import { openPlaces } from '../requesters/location/places.js'
-import { createOriginOf } from '../requesters/origins.js'
 import type { LoggedRead } from '../sources/access-logs/logged-read.js'
+import { originsBy, placesBy, saltWindowBy, type RequesterSettings } from './anonymous-requesters.js'
 import type { Core } from './core.js'
 
 type LogRequestsDeps = {
-  config: Pick<
-    Config,
-    | 'windows'
-    | 'country_file'
-    | 'network_file'
-    | 'pulls_salt_rotation'
-    | 'pulls_lateness_seconds'
-    | 'pulls_ipv4_prefix'
-    | 'pulls_ipv6_prefix'
-  >
+  config: RequesterSettings
   secrets: Pick<Core['secrets'], 'usersKey'>
 } & Pick<Core, 'clientOf' | 'now'>
 
@@ -37,17 +25,10 @@ export const createLogRequests = ({
   clientOf,
   now,
 }: LogRequestsDeps): ((registry: string) => Requests<What, Who>) => {
-  const { windows, country_file: country, network_file: network } = config
-  const places = openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
   const salts = createDerivedSalts(secrets.usersKey, config.pulls_salt_rotation)
-  const window = saltWindow(windows, config.pulls_lateness_seconds * MICROS_PER_SECOND)
-  const originOf = createOriginOf({
-    key: secrets.usersKey,
-    salts,
-    prefixes: { ipv4: config.pulls_ipv4_prefix, ipv6: config.pulls_ipv6_prefix },
-    window,
-  })
-  const storedRequesterOf = createStoredRequesterOf({ originOf, clientOf, placeOf: places.of })
+  const window = saltWindowBy(config)
+  const originOf = originsBy(config, secrets.usersKey, salts)
+  const storedRequesterOf = createStoredRequesterOf({ originOf, clientOf, placeOf: placesBy(config).of })
   /** Origins change with the salt, and there are two of them for a time after it changed. */
   const stepOf = (at: Micros): number => {
     const { from } = salts.at(at)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Config } from '../config/config.js'
+import { originsBy, placesBy, saltWindowBy } from './anonymous-requesters.js'
 import type { Core } from './core.js'
 import { addTallies, JOINED, JOINED_LATE, reasonTally } from '../counters/tallies.js'
 import { MICROS_PER_SECOND, microsOf, utcDay } from '../events/calendar.js'
@@ -17,13 +18,10 @@ import { expireOutcomes } from '../pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../pulls/roll-up/roll-up.js'
 import { settleSilent } from '../pulls/roll-up/settle-silent.js'
 import { summarizePulls } from '../pulls/roll-up/summarize.js'
-import { openPlaces, type Places } from '../requesters/location/places.js'
 import type { PullsContext } from '../pulls/query/notes.js'
-import { createOriginOf } from '../requesters/origins.js'
 import { createPendingOf, type PendingOf } from '../pulls/requests/pending-of.js'
 import { createSaltFiles } from '../requesters/salt-files.js'
 import { createSaltTable, moveSalts } from '../requesters/salt-table.js'
-import { saltWindow } from '../pulls/fold/state.js'
 import { createSalts, newSalt, type Salts, type SaltStore } from '../requesters/salts.js'
 import { keepWindows } from '../pulls/requests/join-window-history.js'
 import type { Database } from '../storage/sql/database.js'
@@ -57,9 +55,6 @@ const IMPORT_PAUSE_MS = 60_000
 /** An erasure that began longer ago has been interrupted. */
 const LONGEST_ERASURE_MINUTES = 60
 
-const placesBy = ({ country_file: country, network_file: network }: Config): Places =>
-  openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
-
 /**
  * The settings and data, other than the requests, on which the numbers depend.
  * @throws PlacesError
@@ -75,11 +70,10 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   const { config, secrets, clientOf, now } = core
   const { windows } = config
   const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
-  const window = saltWindow(windows, lateness)
   const salts = await createSalts({
     store: await openSaltStore(core, database),
     rotation: config.pulls_salt_rotation,
-    window,
+    window: saltWindowBy(config),
     now,
     random: newSalt,
   })
@@ -88,12 +82,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   const turns = {}
   const stepSizes = createStepSizes()
   const places = placesBy(config)
-  const originOf = createOriginOf({
-    key: secrets.usersKey,
-    salts,
-    prefixes: { ipv4: config.pulls_ipv4_prefix, ipv6: config.pulls_ipv6_prefix },
-    window,
-  })
+  const originOf = originsBy(config, secrets.usersKey, salts)
   const finish = async (minutes: number): Promise<void> => {
     if ((await unfinishedErasures(database.jobs, minutes)).length > 0)
       await eraseAlsoFrom(core.stores.dumps, async () => finishErasures(database, minutes))

@@ -1,40 +1,25 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { exportPartitions } from '../../src/exports/export-days.js'
 import type { ExportTable } from '../../src/exports/export-table.js'
 import { partitionPath } from '../../src/exports/partition-file.js'
 import { requestsTable } from '../../src/exports/requests.js'
 import { NOW } from '../servers/clock.js'
-import { DAYS, publicId, writeDays } from '../servers/exports.js'
-import { temporaryFolder } from '../servers/process.js'
+import { DAYS, publicId, useExports, writeDays } from '../servers/exports.js'
 import { keepLive } from '../servers/stored-requests.js'
-import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { STORE_PAIRS } from '../servers/stores.js'
 
 describe.each(STORE_PAIRS)('%s', (_name, open) => {
-  let stores: TestStores
-  let folder: ReturnType<typeof temporaryFolder>
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => {
-    await stores.close()
-  })
-  beforeEach(() => {
-    folder = temporaryFolder('exports')
-  })
-  afterEach(async () => {
-    folder.remove()
-    await stores.clear()
-  })
+  const suite = useExports(open)
 
   const requestsOf = (): ExportTable =>
-    requestsTable({ database: stores.database, registries: undefined, publicId, keptDays: 1_000, now: NOW })
+    requestsTable({ database: suite.stores.database, registries: undefined, publicId, keptDays: 1_000, now: NOW })
 
   test('a file of a day of which requests have expired is kept', async () => {
-    await keepLive(stores, [{ n: 1, table: 'requests' }])
-    const table = requestsTable({ ...stores, registries: undefined, publicId, keptDays: 2, now: NOW })
-    const directory = join(folder.path, 'out')
+    await keepLive(suite.stores, [{ n: 1, table: 'requests' }])
+    const table = requestsTable({ ...suite.stores, registries: undefined, publicId, keptDays: 2, now: NOW })
+    const directory = join(suite.folder.path, 'out')
     const path = partitionPath(directory, 'requests', { day: '2026-11-18', format: 'csv' })
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, 'earlier')
@@ -46,8 +31,8 @@ describe.each(STORE_PAIRS)('%s', (_name, open) => {
   })
 
   test('a day that fails leaves the earlier file, and no other', async () => {
-    await keepLive(stores, [{ n: 1, table: 'requests' }])
-    const { files } = await writeDays(requestsOf(), folder.path)
+    await keepLive(suite.stores, [{ n: 1, table: 'requests' }])
+    const { files } = await writeDays(requestsOf(), suite.folder.path)
     const path = files[0]?.path ?? ''
     const before = readFileSync(path)
     const table: ExportTable = {
@@ -58,15 +43,15 @@ describe.each(STORE_PAIRS)('%s', (_name, open) => {
           throw new Error('lost')
         }),
     }
-    await expect(writeDays(table, folder.path)).rejects.toThrow('lost')
+    await expect(writeDays(table, suite.folder.path)).rejects.toThrow('lost')
     expect(readFileSync(path)).toEqual(before)
     expect(readdirSync(dirname(path))).toEqual(['part-0.parquet'])
   })
 
   test('a directory that cannot be written is reported with its path', async () => {
-    await keepLive(stores, [{ n: 1, table: 'requests' }])
-    writeFileSync(join(folder.path, 'out'), '')
-    await expect(writeDays(requestsOf(), join(folder.path, 'out'))).rejects.toThrow(
+    await keepLive(suite.stores, [{ n: 1, table: 'requests' }])
+    writeFileSync(join(suite.folder.path, 'out'), '')
+    await expect(writeDays(requestsOf(), join(suite.folder.path, 'out'))).rejects.toThrow(
       /day=2026-11-18.* cannot be written: /,
     )
     // A file system that refuses new names.
@@ -74,7 +59,7 @@ describe.each(STORE_PAIRS)('%s', (_name, open) => {
   })
 
   test('no rows give no files', async () => {
-    expect(await writeDays(requestsOf(), folder.path)).toEqual({ files: [], kept: [] })
-    expect(existsSync(join(folder.path, 'out'))).toBe(false)
+    expect(await writeDays(requestsOf(), suite.folder.path)).toEqual({ files: [], kept: [] })
+    expect(existsSync(join(suite.folder.path, 'out'))).toBe(false)
   })
 })

@@ -3,6 +3,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { lockBoth, type AliasMove } from './alias-move.js'
 import { countPortion } from '../roll-up/moved-portions.js'
 import { moveSegments } from './move-segments.js'
+import { renameOutcomes } from './rename-outcomes.js'
 import { firstOutcomesOf } from '../roll-up/first-outcomes.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
 
@@ -83,14 +84,7 @@ const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Por
     on conflict do nothing
   `.execute(tx)
   // A session without a manifest may have begun on a day that is over, and continued under the name.
-  await sql`
-    delete from pulls.outcomes a where ${isMoved} and exists (
-      -- Each is looked up by the key: without "offset", all outcomes of the name may be read instead.
-      select from pulls.outcomes n
-      where n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id offset 0
-    )
-  `.execute(tx)
-  await sql`update pulls.outcomes a set registry = ${to} where ${isMoved}`.execute(tx)
+  await renameOutcomes(tx, to, isMoved)
   return rows.length
 }
 

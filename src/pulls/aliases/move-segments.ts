@@ -6,6 +6,7 @@ import { restartRollingDays } from '../roll-up/rolling-days.js'
 import { LOG_SOURCE } from '../segments/log-source.js'
 import type { AliasMove } from './alias-move.js'
 import { lockJoint } from './move-live.js'
+import { renameOutcomes } from './rename-outcomes.js'
 
 /** Whether a file `a` of the alias was imported under the name, too, as the file `n`. */
 const isSameFile = ({ from, to }: AliasMove): RawBuilder<unknown> => sql`
@@ -41,17 +42,7 @@ export const moveSegments = async (tx: Sql, move: AliasMove, day: string): Promi
 /** Moves the outcomes of imported requests. An outcome that both names have is one of the same lines. */
 const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, day: string): Promise<number> => {
   const isMoved = sql`a.registry = ${from} and a.source = ${LOG_SOURCE} and a.at >= ${startOf(day)} and a.at < ${startOf(day)} + interval '1 day'`
-  await sql`
-    delete from pulls.outcomes a where ${isMoved} and exists (
-      -- Each is looked up by the key: without "offset", all outcomes of the name may be read instead.
-      select from pulls.outcomes n
-      where n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id offset 0
-    )
-  `.execute(tx)
-  const { numAffectedRows = 0n } = await sql`
-    update pulls.outcomes a set registry = ${to} where ${isMoved}
-  `.execute(tx)
-  return Number(numAffectedRows)
+  return renameOutcomes(tx, to, isMoved)
 }
 
 const startOf = (day: string): RawBuilder<unknown> => sql`(${day}::timestamp at time zone 'UTC')`

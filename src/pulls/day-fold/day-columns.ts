@@ -31,7 +31,7 @@ export type DayColumnsBuilder = {
 export const createDayColumns = (partitions: Partitions, part: number, expected: number): DayColumnsBuilder => {
   const [names, repositories, origins] = [createNumbering(), createNumbering(), createNumbering()]
   const [mediaTypes, whos, chains] = [createNumbering(), createNumbering(), createPairNumbering()]
-  const { room, add: addRow } = createColumnRoom(expected)
+  const { columns: addedColumns, add: addRow } = createColumnRoom(expected)
 
   /** Numbers lie side by side: whats are read in any order, and objects would be all over the memory. */
   const readWhats = ({ names: texts, whats }: OpenSegment): ((number: number) => number) => {
@@ -93,7 +93,7 @@ export const createDayColumns = (partitions: Partitions, part: number, expected:
       }
     },
     columns: () => {
-      const { who, ...columns } = room()
+      const { who, ...columns } = addedColumns()
       const referrers = new Map<number, boolean>()
       return {
         ...{ names, repositories, origins, chains, whos },

@@ -8,7 +8,7 @@ import { createTotals, type Growth } from '../fold-job/totals.js'
 import { NONE, OBJECTS } from '../fold/columns.js'
 import { openOutcomesOf } from '../fold/state.js'
 import type { JoinWindows } from '../model/join-windows.js'
-import { eachSegment, segmentsOf, type SegmentNumber } from '../segments/segment-table.js'
+import { eachSegment, listSegments, type StoredSegment } from '../segments/segment-table.js'
 import { createDayColumns, type DayColumns } from './day-columns.js'
 import { setFolded, setFoldedTo, stateBefore, stateIn, stateOf, textOfState, type ChangedDay } from './day-state.js'
 import { foldPart, type FoldedPart, type HeldOutcome, type OutcomeKey } from './fold-part.js'
@@ -48,7 +48,7 @@ export const foldDay = async (
   await deleteOutcomesOf(tx, { registry, start, kept, totals })
 
   const table = merges ? await mergingTable(tx, registry) : directTable(tx)
-  const segments = await segmentsOf(tx, registry, day)
+  const segments = await listSegments(tx, day, [registry])
   const { partitions, hasBlobs } = await divide(tx, segments, options)
   let blobsOn = hasBlobs ? day : isRecent(earlier.blobsOn, start) ? earlier.blobsOn : undefined
   const reportsBlobs = (at: Micros): boolean => at >= start && blobsOn !== undefined
@@ -84,7 +84,7 @@ export const foldDay = async (
 /** Divides a day so that a part of its requests fits in memory. */
 const divide = async (
   tx: Sql,
-  segments: readonly SegmentNumber[],
+  segments: readonly StoredSegment[],
   options: PartitionOptions,
 ): Promise<{ partitions: Partitions; hasBlobs: boolean }> => {
   const rows = segments.reduce((sum, { requests }) => sum + requests, 0)
@@ -111,7 +111,7 @@ const SURPLUS = 1.05
 
 const loadPart = async (
   tx: Sql,
-  segments: readonly SegmentNumber[],
+  segments: readonly StoredSegment[],
   { partitions, part }: { partitions: Partitions; part: number },
 ): Promise<DayColumns> => {
   const rows = segments.reduce((sum, { requests }) => sum + requests, 0)

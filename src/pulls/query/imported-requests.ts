@@ -38,7 +38,7 @@ export const readSegments = async (
     if (isEnough(Math.min(readFrom, start + MICROS_PER_DAY))) return { readFrom: start + MICROS_PER_DAY, isCut: false }
     if (read > 0 && read + requests > most) return { readFrom: start + MICROS_PER_DAY, isCut: true }
     read += requests
-    for await (const stored of eachSegmentOf(db, { registries, day })) {
+    for await (const stored of eachSegmentOf(db, day, registries)) {
       const isWantedRow = wantedIn(stored, filters)
       if (!isWantedRow) continue
       const segment = stored.read()

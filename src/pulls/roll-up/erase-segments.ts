@@ -51,7 +51,7 @@ const eraseDay = async (tx: Sql, { registry, day }: Day, erasure: Erasure): Prom
   await sql`select from pulls.registries where registry = ${registry} for update`.execute(tx)
   let requests = 0
   let isChanged = false
-  for await (const { number, read, ...texts } of eachSegmentOf(tx, { registries: [registry], day })) {
+  for await (const { number, read, ...texts } of eachSegmentOf(tx, day, [registry])) {
     if (!mayHaveErased(texts, erasure)) continue
     const segment = read()
     const rest = withoutErased(segment, erasure)

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { MICROS_PER_SECOND, MS_PER_DAY } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
+import { eachRegistry } from '../fold-job/each-registry.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import { settledAfter } from './roll-up.js'
 
@@ -17,9 +18,9 @@ export const expireSegments = async ({ jobs, windows }: ExpireDeps, days: number
   const { rows } = await sql<{ registry: string }>`
     select distinct registry from pulls.segment_days where not expired and changed_at < ${changedBefore}
   `.execute(jobs)
-  for (const { registry } of rows) {
+  await eachRegistry(rows, async ({ registry }) => {
     await jobStep({ sql: jobs }, async (tx) => expireDays(tx, { registry, changedBefore, windows }))
-  }
+  })
 }
 
 type Expired = { registry: string; changedBefore: Date; windows: JoinWindows }

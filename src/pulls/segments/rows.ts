@@ -1,4 +1,5 @@
 import type { Micros } from '../../events/calendar.js'
+import { copyColumns, firstRows } from './column-set.js'
 
 /** Requests as columns of numbers. */
 export type Rows = {
@@ -31,13 +32,7 @@ export const createRows = (): RowsBuilder => {
   let length = 0
   let columns = columnsOf(room)
   const grow = (): void => {
-    const larger = columnsOf(2 * room)
-    larger.at.set(columns.at)
-    larger.what.set(columns.what)
-    larger.requester.set(columns.requester)
-    larger.bytes.set(columns.bytes)
-    larger.ids.set(columns.ids)
-    columns = larger
+    columns = copyColumns(columns, columnsOf(2 * room))
     room *= 2
   }
   return {
@@ -53,14 +48,7 @@ export const createRows = (): RowsBuilder => {
     },
     length: () => length,
     weight: () => room * BYTES_OF_ROW,
-    rows: () => ({
-      length,
-      at: columns.at.subarray(0, length),
-      what: columns.what.subarray(0, length),
-      requester: columns.requester.subarray(0, length),
-      bytes: columns.bytes.subarray(0, length),
-      ids: columns.ids.subarray(0, 2 * length),
-    }),
+    rows: () => ({ length, ...firstRows(columns, length, room) }),
   }
 }
 

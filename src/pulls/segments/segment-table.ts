@@ -58,14 +58,20 @@ const firstChangeableDays = async (tx: Sql, registries: readonly string[]): Prom
   return new Map(rows.flatMap(({ registry, day }) => (day === null ? [] : [[registry, day]])))
 }
 
-/** A stored segment, and how many requests it contains. */
-export type SegmentNumber = { number: string; requests: number }
+/** A segment in the table, without its columns. */
+export type StoredSegment = { number: string; registry: string; requests: number }
 
-/** The segments of a day. */
-export const segmentsOf = async (tx: Sql, registry: string, day: string): Promise<SegmentNumber[]> => {
-  const { rows } = await sql<SegmentNumber>`
-    select number::text as number, requests from pulls.segments
-    where registry = ${registry} and day = ${day}::date order by segments.number
+/** Of all registries if undefined. */
+type Registries = readonly string[] | undefined
+
+const isOf = (registries: Registries): RawBuilder<unknown> =>
+  registries ? sql`registry = any(${registries}::text[])` : sql`true`
+
+/** The segments of a day, the oldest first. */
+export const listSegments = async (tx: Sql, day: string, registries: Registries): Promise<StoredSegment[]> => {
+  const { rows } = await sql<StoredSegment>`
+    select number::text as number, registry, requests from pulls.segments
+    where day = ${day}::date and ${isOf(registries)} order by segments.number
   `.execute(tx)
   return rows
 }
@@ -76,7 +82,7 @@ const REQUESTS_AT_ONCE = 50_000
 /** Reads segments one after the other, so that few of them are in memory. */
 export const eachSegment = async (
   tx: Sql,
-  segments: readonly SegmentNumber[],
+  segments: readonly Pick<StoredSegment, 'number' | 'requests'>[],
   visit: (segment: OpenSegment) => void,
 ): Promise<void> => {
   let waiting: string[] = []
@@ -95,18 +101,6 @@ export const eachSegment = async (
     requests += segment.requests
   }
   if (waiting.length > 0) await read()
-}
-
-/** A segment in the table, without its columns. */
-export type StoredSegment = { number: string; registry: string; requests: number }
-
-/** The segments of a day. @param isWanted a condition on a segment `o` */
-export const listSegments = async (tx: Sql, day: string, isWanted: RawBuilder<unknown>): Promise<StoredSegment[]> => {
-  const { rows } = await sql<StoredSegment>`
-    select number::text as number, registry, requests from pulls.segments o
-    where day = ${day}::date and ${isWanted} order by o.number
-  `.execute(tx)
-  return rows
 }
 
 /** Reads one segment. @throws if there is no such segment, or its bytes are damaged */
@@ -130,20 +124,9 @@ const withoutUnfinished = async (tx: Sql, segments: readonly DaySegment[]): Prom
 /** A stored segment, with the number of its row. */
 export type NumberedSegment = OpenSegment & { number: string; registry: string }
 
-/**
- * Reads the segments of a day one after the other, the newest first: one of them is in memory at a time.
- * @param registries all registries if undefined
- */
-export async function* eachSegmentOf(
-  tx: Sql,
-  { registries, day }: { registries: readonly string[] | undefined; day: string },
-): AsyncGenerator<NumberedSegment> {
-  const { rows } = await sql<{ number: string }>`
-    select number::text as number from pulls.segments
-    where day = ${day}::date and ${registries ? sql`registry = any(${registries}::text[])` : sql`true`}
-    order by pulls.segments.number desc
-  `.execute(tx)
-  for (const { number } of rows) {
+/** Reads the segments of a day one after the other, the newest first: one of them is in memory at a time. */
+export async function* eachSegmentOf(tx: Sql, day: string, registries: Registries): AsyncGenerator<NumberedSegment> {
+  for (const { number } of (await listSegments(tx, day, registries)).reverse()) {
     const stored = await sql<{ registry: string; columns: Buffer }>`
       select registry, columns from pulls.segments where number = ${number}::bigint
     `.execute(tx)
@@ -156,12 +139,11 @@ export async function* eachSegmentOf(
 /** The days that have segments in a range, the newest first, each with the number of its requests. */
 export const daysWithSegments = async (
   tx: Sql,
-  { registries, first, last }: { registries: readonly string[] | undefined; first: string; last: string },
+  { registries, first, last }: { registries: Registries; first: string; last: string },
 ): Promise<{ day: string; requests: number }[]> => {
   const { rows } = await sql<{ day: string; requests: number }>`
     select day::text as day, sum(requests)::float8 as requests from pulls.segments
-    where day >= ${first}::date and day <= ${last}::date
-      and ${registries ? sql`registry = any(${registries}::text[])` : sql`true`}
+    where day >= ${first}::date and day <= ${last}::date and ${isOf(registries)}
     group by pulls.segments.day order by pulls.segments.day desc
   `.execute(tx)
   return rows

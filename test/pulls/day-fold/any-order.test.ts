@@ -150,7 +150,7 @@ describe.each(STORE_PAIRS)('%s', (_name, open) => {
           ).length
         },
       ),
-      runsOn(stores.database, { postgresql: 100, pglite: 20 }),
+      runsOn(stores.database, { postgresql: 300, pglite: 30 }),
     )
     expect(continued).toBeGreaterThan(0)
   })
